@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sub-commands, one file each.
+#pragma once
+
+#include "app/command.h"
+
+namespace loftscope::app {
+
+void addInspectCommand(CommandLine& line);
+void addFeaturesCommand(CommandLine& line);
+void addUpsampleCommand(CommandLine& line);
+void addAttendCommand(CommandLine& line);
+void addSimilarityCommand(CommandLine& line);
+void addPcaCommand(CommandLine& line);
+void addMetricsCommand(CommandLine& line);
+void addRenderCommand(CommandLine& line);
+
+} // namespace loftscope::app

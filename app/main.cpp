@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/commands.h"
+
+int main(int argc, char** argv) {
+    loftscope::app::CommandLine line;
+    return line.run(argc, argv);
+}
