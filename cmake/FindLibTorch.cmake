@@ -3,26 +3,34 @@
 # PyTorch's own TorchConfig.cmake is not used: it asks for a CUDA toolkit of the wheel's exact version even
 # when nothing is compiled for CUDA, and it adds foreign library paths to the program.
 #
-# LIBTORCH_ROOT (variable or environment) names the folder with include/ and lib/; without it, the project's
-# private environment .deps/venv is searched, then the python3 on the PATH is asked.
-if(NOT LIBTORCH_ROOT AND DEFINED ENV{LIBTORCH_ROOT})
-    set(LIBTORCH_ROOT "$ENV{LIBTORCH_ROOT}")
+# LIBTORCH_ROOT names it: the folder with include/ and lib/, or the one that holds that as torch/ or libtorch/.
+# Given as -DLIBTORCH_ROOT=... it stays; else the environment variable of that name counts at every configuring;
+# without either: the project's private environment .deps/venv, what was found last time, the python3 on the PATH.
+set(LIBTORCH_ROOT "" CACHE PATH "Folder of LibTorch; empty: see cmake/FindLibTorch.cmake")
+set(libtorch_root "${LIBTORCH_ROOT}")
+if(NOT libtorch_root)
+    set(libtorch_root "$ENV{LIBTORCH_ROOT}")
 endif()
-if(NOT LIBTORCH_ROOT)
-    file(GLOB candidates "${PROJECT_SOURCE_DIR}/.deps/venv/lib/python3*/site-packages/torch"
-         "${PROJECT_SOURCE_DIR}/.deps/libtorch")
-    if(candidates)
-        list(GET candidates 0 LIBTORCH_ROOT)
-    else()
-        execute_process(COMMAND python3 -c "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"
-                        OUTPUT_VARIABLE LIBTORCH_ROOT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if(NOT libtorch_root)
+    file(GLOB libtorch_root LIST_DIRECTORIES true "${PROJECT_SOURCE_DIR}/.deps/venv/lib/python3*/site-packages/torch")
+endif()
+if(NOT libtorch_root AND EXISTS "${LIBTORCH_LAST_ROOT}")
+    set(libtorch_root "${LIBTORCH_LAST_ROOT}")
+endif()
+if(NOT libtorch_root)
+    execute_process(COMMAND python3 -c "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"
+                    OUTPUT_VARIABLE libtorch_root OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+endif()
+foreach(folder IN ITEMS "${libtorch_root}" "${libtorch_root}/libtorch" "${libtorch_root}/torch")
+    if(EXISTS "${folder}/lib/libtorch_cpu.so")
+        set(libtorch_root "${folder}")
+        break()
     endif()
-endif()
-set(LIBTORCH_ROOT "${LIBTORCH_ROOT}" CACHE PATH "Folder of LibTorch with include/ and lib/" FORCE)
+endforeach()
 
-set(version_header "${LIBTORCH_ROOT}/include/torch/headeronly/version.h")
+set(version_header "${libtorch_root}/include/torch/headeronly/version.h")
 if(NOT EXISTS "${version_header}")
-    set(version_header "${LIBTORCH_ROOT}/include/torch/csrc/api/include/torch/version.h")
+    set(version_header "${libtorch_root}/include/torch/csrc/api/include/torch/version.h")
 endif()
 if(EXISTS "${version_header}")
     set(parts "")
@@ -35,14 +43,16 @@ if(EXISTS "${version_header}")
 endif()
 
 include(FindPackageHandleStandardArgs)
-find_file(LibTorch_CPU_LIBRARY libtorch_cpu.so PATHS "${LIBTORCH_ROOT}/lib" NO_DEFAULT_PATH NO_CACHE)
-find_file(LibTorch_C10_LIBRARY libc10.so PATHS "${LIBTORCH_ROOT}/lib" NO_DEFAULT_PATH NO_CACHE)
-find_package_handle_standard_args(LibTorch REQUIRED_VARS LibTorch_CPU_LIBRARY LibTorch_C10_LIBRARY
-                                  VERSION_VAR LibTorch_VERSION)
+find_file(LibTorch_CPU_LIBRARY libtorch_cpu.so PATHS "${libtorch_root}/lib" NO_DEFAULT_PATH NO_CACHE)
+find_file(LibTorch_C10_LIBRARY libc10.so PATHS "${libtorch_root}/lib" NO_DEFAULT_PATH NO_CACHE)
+find_package_handle_standard_args(
+    LibTorch REQUIRED_VARS LibTorch_CPU_LIBRARY LibTorch_C10_LIBRARY VERSION_VAR LibTorch_VERSION
+    REASON_FAILURE_MESSAGE "looked in '${libtorch_root}': set LIBTORCH_ROOT to an unpacked LibTorch, or run ./test, which installs one")
 
 if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
+    set(LIBTORCH_LAST_ROOT "${libtorch_root}" CACHE INTERNAL "")
     set(LibTorch_HAS_CUDA OFF)
-    if(EXISTS "${LIBTORCH_ROOT}/lib/libtorch_cuda.so")
+    if(EXISTS "${libtorch_root}/lib/libtorch_cuda.so")
         set(LibTorch_HAS_CUDA ON)
     endif()
     add_library(LibTorch::c10 SHARED IMPORTED)
@@ -50,7 +60,7 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
         LibTorch::c10
         PROPERTIES IMPORTED_LOCATION "${LibTorch_C10_LIBRARY}" IMPORTED_SONAME libc10.so
                    INTERFACE_INCLUDE_DIRECTORIES
-                   "${LIBTORCH_ROOT}/include;${LIBTORCH_ROOT}/include/torch/csrc/api/include")
+                   "${libtorch_root}/include;${libtorch_root}/include/torch/csrc/api/include")
     add_library(LibTorch::torch_cpu SHARED IMPORTED)
     set_target_properties(
         LibTorch::torch_cpu PROPERTIES IMPORTED_LOCATION "${LibTorch_CPU_LIBRARY}" IMPORTED_SONAME libtorch_cpu.so
@@ -62,7 +72,7 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
         # --as-needed (Debian's default) would drop it.
         target_link_options(
             LibTorch::torch INTERFACE
-            "LINKER:--push-state,--no-as-needed,${LIBTORCH_ROOT}/lib/libtorch_cuda.so,${LIBTORCH_ROOT}/lib/libc10_cuda.so,--pop-state")
+            "LINKER:--push-state,--no-as-needed,${libtorch_root}/lib/libtorch_cuda.so,${libtorch_root}/lib/libc10_cuda.so,--pop-state")
     endif()
-    message(STATUS "LibTorch ${LibTorch_VERSION} in ${LIBTORCH_ROOT} (CUDA: ${LibTorch_HAS_CUDA})")
+    message(STATUS "LibTorch ${LibTorch_VERSION} in ${libtorch_root} (CUDA: ${LibTorch_HAS_CUDA})")
 endif()
