@@ -21,6 +21,9 @@ namespace loftscope {
 /// Tensors by their full key, in key order; values are on the CPU in the file's own type.
 using StateDict = std::map<std::string, at::Tensor, std::less<>>;
 
+/// The same values as contiguous fp32 on the CPU; shares memory where nothing has to change.
+at::Tensor asFloat(const at::Tensor& tensor);
+
 /// What did not fit when a model took its parameters from a state dict.
 struct WeightAccount {
     std::vector<std::string> missing;   ///< keys that the model needs and the file lacks

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/weights/tensor_sink.h"
+
+#include "core/base/guard.h"
+#include "core/base/part_file.h"
+#include "core/weights/npy.h"
+#include "core/weights/safetensors.h"
+#include "core/weights/tensor_extents.h"
+
+#include <ATen/ops/from_blob.h>
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <span>
+#include <sys/mman.h>
+#include <system_error>
+#include <utility>
+
+namespace loftscope {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+namespace {
+
+std::string dump(const ordered_json& value) {
+    return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+/// Length and text of a safetensors header, padded so that the data start at a multiple of 8 bytes.
+std::string safetensorsHeader(ordered_json header,
+                              const std::map<std::string, std::string>& metadata) {
+    if (!metadata.empty()) header["__metadata__"] = metadata;
+    std::string text = dump(header);
+    text.append((text.size() + 7) / 8 * 8 - text.size(), ' ');
+    const std::uint64_t length = text.size();
+    std::string bytes(sizeof(length), '\0');
+    std::memcpy(bytes.data(), &length, sizeof(length));
+    return bytes + text;
+}
+
+ordered_json describe(std::string_view type, at::IntArrayRef shape, std::int64_t begin,
+                      std::int64_t end) {
+    return {{"dtype", type}, {"shape", shape.vec()}, {"data_offsets", {begin, end}}};
+}
+
+std::span<const std::byte> bytesOf(std::string_view text) {
+    return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
+}
+
+Result<std::string> headerFor(const fs::path& path, const std::vector<std::int64_t>& shape,
+                              std::int64_t dataSize, const std::string& key,
+                              const std::map<std::string, std::string>& metadata) {
+    const std::string ending = path.extension().string();
+    if (ending == ".npy") return npyHeader(shape);
+    if (ending == ".safetensors") {
+        return safetensorsHeader({{key, describe("F32", shape, 0, dataSize)}}, metadata);
+    }
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("Cannot write features to '{}': the name must end in .npy or "
+                            ".safetensors.",
+                            path.string()));
+}
+
+} // namespace
+
+struct TensorSink::State {
+    PartFile file;
+    void* address = nullptr; // of the whole file
+    std::size_t size = 0;
+    at::Tensor values; // the array inside the mapping
+
+    explicit State(PartFile part)
+        : file(std::move(part)) {}
+    ~State() { unmap(); }
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+
+    void unmap() {
+        values.reset();
+        if (address != nullptr) ::munmap(std::exchange(address, nullptr), size);
+    }
+};
+
+TensorSink::TensorSink(std::unique_ptr<State> state)
+    : state_(std::move(state)) {}
+TensorSink::TensorSink(TensorSink&&) noexcept = default;
+TensorSink& TensorSink::operator=(TensorSink&&) noexcept = default;
+TensorSink::~TensorSink() = default;
+
+Result<TensorSink> TensorSink::create(const fs::path& path, std::vector<std::int64_t> shape,
+                                      const std::string& key,
+                                      const std::map<std::string, std::string>& metadata) {
+    return guarded(fmt::format("preparing '{}'", path.string()), [&]() -> Result<TensorSink> {
+        const std::optional<std::int64_t> count = elementCount(shape);
+        std::int64_t dataSize = 0;
+        if (!count || __builtin_mul_overflow(*count, std::int64_t{sizeof(float)}, &dataSize)) {
+            return fail(ErrorCode::InvalidArgument,
+                        fmt::format("Cannot write '{}': the array would be absurdly large.",
+                                    path.string()));
+        }
+        LOFTSCOPE_TRY(const std::string header, headerFor(path, shape, dataSize, key, metadata));
+        LOFTSCOPE_TRY(PartFile part, PartFile::create(path));
+        auto state = std::make_unique<State>(std::move(part));
+        state->size = header.size() + static_cast<std::size_t>(dataSize);
+        LOFTSCOPE_CHECK(state->file.reserve(static_cast<std::int64_t>(state->size)));
+        LOFTSCOPE_CHECK(state->file.append(bytesOf(header)));
+        // The place on the disk is reserved, so that storing through the mapping cannot fail.
+        void* address = ::mmap(nullptr, state->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+                               state->file.descriptor(), 0);
+        if (address == MAP_FAILED) {
+            return fail(ErrorCode::OutOfMemory,
+                        fmt::format("Cannot map '{}': {}.", path.string(),
+                                    std::generic_category().message(errno)));
+        }
+        state->address = address;
+        state->values = at::from_blob(static_cast<std::byte*>(address) + header.size(), shape,
+                                      at::TensorOptions(at::kFloat));
+        return TensorSink(std::move(state));
+    });
+}
+
+void TensorSink::write(const at::Tensor& block, const Rect& rect) {
+    const at::Tensor place =
+        state_->values.narrow(1, rect.y, rect.height).narrow(2, rect.x, rect.width);
+    // copy_ alone would repeat a smaller block.
+    TORCH_CHECK(block.sizes() == place.sizes(), "a block of ", block.sizes(), " for a place of ",
+                place.sizes());
+    place.copy_(block);
+}
+
+void TensorSink::writeAll(const at::Tensor& values) {
+    TORCH_CHECK(values.sizes() == state_->values.sizes(), "an array of ", values.sizes(),
+                " for a file of ", state_->values.sizes());
+    state_->values.copy_(values);
+}
+
+Result<void> TensorSink::finish() {
+    state_->unmap();
+    return state_->file.commit();
+}
+
+Result<void> writeSafetensors(const fs::path& path,
+                              const std::map<std::string, at::Tensor>& tensors,
+                              const std::map<std::string, std::string>& metadata) {
+    return guarded(fmt::format("writing '{}'", path.string()), [&]() -> Result<void> {
+        std::vector<std::pair<std::string, at::Tensor>> ordered(tensors.begin(), tensors.end());
+        // Widest elements first, as the Python library does: every tensor is then aligned.
+        std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) {
+            return a.second.element_size() > b.second.element_size();
+        });
+        ordered_json header = ordered_json::object();
+        std::int64_t position = 0;
+        for (auto& [key, tensor] : ordered) {
+            const std::optional<std::string_view> type = safetensorsTypeName(tensor.scalar_type());
+            if (!type || key == "__metadata__") {
+                return fail(ErrorCode::InvalidArgument,
+                            fmt::format("The tensor '{}' cannot be written to '{}': safetensors "
+                                        "has no such {}.",
+                                        key, path.string(), type ? "key" : "element type"));
+            }
+            const auto end =
+                position + static_cast<std::int64_t>(tensor.numel() * tensor.element_size());
+            header[key] = describe(*type, tensor.sizes(), position, end);
+            position = end;
+        }
+        const std::string headerBytes = safetensorsHeader(std::move(header), metadata);
+        LOFTSCOPE_TRY(PartFile part, PartFile::create(path));
+        LOFTSCOPE_CHECK(part.reserve(static_cast<std::int64_t>(headerBytes.size()) + position));
+        LOFTSCOPE_CHECK(part.append(bytesOf(headerBytes)));
+        for (const auto& [key, tensor] : ordered) {
+            const at::Tensor whole = tensor.to(at::kCPU).contiguous();
+            LOFTSCOPE_CHECK(part.append({static_cast<const std::byte*>(whole.const_data_ptr()),
+                                         static_cast<std::size_t>(whole.nbytes())}));
+        }
+        return part.commit();
+    });
+}
+
+} // namespace loftscope
