@@ -29,6 +29,7 @@ std::string_view nameOf(PositionRule rule);
 struct VitSpec {
     std::string name; ///< as shown to the user: "DINOv2 ViT-S/14 with 4 registers"
     VitLayout layout = VitLayout::Hub;
+    std::string keyPrefix;  ///< of every key in the file, e.g. "backbone."; mostly empty
     std::int64_t patch = 0; ///< in pixels
     std::int64_t width = 0; ///< channels of a token
     std::int64_t depth = 0; ///< blocks

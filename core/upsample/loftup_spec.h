@@ -30,7 +30,7 @@ struct LoftUpSpec {
     std::int64_t lrFrequencies = 0; ///< of the tokens' coordinate code: 5; 0 if learnable
     LrPositions lrPositions = LrPositions::Sine;
     Extent lrGrid;                 ///< of a learned position table; empty otherwise
-    bool hasChannelNorm = true;    ///< false: the file lacks it, features enter as they are
+    bool hasChannelNorm = true;    ///< false: the file lacks it; say so to the user
     std::string upsamplerPrefix;   ///< of the upsampler's keys in the file, e.g. "upsampler."
     std::string channelNormPrefix; ///< e.g. "channelnorm.norm." or Lightning's "model.1.norm."
 };
