@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/upsample/interpolation.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace loftscope {
+
+namespace {
+
+constexpr std::array kinds{Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic};
+
+/// Cubic convolution with a = -0.75 at distances t + 1, t, 1 - t and 2 - t of the four taps.
+std::array<float, 4> cubicTaps(float t) {
+    constexpr float a = -0.75F;
+    const auto near = [](float x) { return ((a + 2) * x - (a + 3)) * x * x + 1; };
+    const auto far = [](float x) { return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a; };
+    return {far(t + 1), near(t), near(1 - t), far(2 - t)};
+}
+
+class InterpolatedField final : public FeatureField {
+public:
+    InterpolatedField(Interpolation kind, FeatureGrid low, Extent extent)
+        : kind_(kind), low_(std::move(low)), extent_(extent) {}
+
+    Extent extent() const override { return extent_; }
+    std::int64_t channels() const override { return low_.channels(); }
+    Extent gridExtent() const override { return low_.extent(); }
+
+    at::Tensor evaluate(const Rect& rect) const override {
+        const at::NoGradGuard noGrad;
+        // The interpolation is separable: rows * values * columns^T, over the few grid rows and columns that take part.
+        const Axis rows = axis(low_.extent().height, extent_.height, rect.y, rect.height);
+        const Axis columns = axis(low_.extent().width, extent_.width, rect.x, rect.width);
+        const at::Tensor values = low_.values.slice(1, rows.first, rows.last).slice(2, columns.first, columns.last);
+        return at::matmul(rows.weights, at::matmul(values, columns.weights.t()));
+    }
+
+    std::optional<at::Tensor> attend(const Pixel& pixel) const override {
+        const at::Tensor row = interpolationWeights(kind_, low_.extent().height, extent_.height, pixel.y, 1);
+        const at::Tensor column = interpolationWeights(kind_, low_.extent().width, extent_.width, pixel.x, 1);
+        return at::matmul(row.t(), column).unsqueeze(0).unsqueeze(0);
+    }
+
+private:
+    struct Axis {
+        at::Tensor weights; ///< count x (last - first)
+        std::int64_t first;
+        std::int64_t last;
+    };
+
+    Axis axis(std::int64_t inputSize, std::int64_t outputSize, std::int64_t begin, std::int64_t count) const {
+        const at::Tensor weights = interpolationWeights(kind_, inputSize, outputSize, begin, count);
+        // Bicubic reaches two samples beyond the source position.
+        const double scale = static_cast<double>(inputSize) / static_cast<double>(outputSize);
+        const auto sample = [&](std::int64_t i) { return static_cast<std::int64_t>(std::floor(i * scale)); };
+        const std::int64_t first = std::clamp<std::int64_t>(sample(begin) - 3, 0, inputSize - 1);
+        const std::int64_t last = std::clamp<std::int64_t>(sample(begin + count - 1) + 5, first + 1, inputSize);
+        return {weights.slice(1, first, last).to(low_.values.device()), first, last};
+    }
+
+    Interpolation kind_;
+    FeatureGrid low_;
+    Extent extent_;
+};
+
+class InterpolationUpsampler final : public Upsampler {
+public:
+    explicit InterpolationUpsampler(Interpolation kind) : kind_(kind) {}
+
+    std::string name() const override { return std::string(nameOf(kind_)); }
+    bool needsGuidance() const override { return false; }
+
+    Result<std::unique_ptr<FeatureField>> bind(const FeatureGrid& low, const Guidance& guidance) const override {
+        if (low.extent().area() == 0 || guidance.extent.area() == 0) {
+            return fail(ErrorCode::InvalidArgument,
+                        fmt::format("Cannot interpolate a {} x {} grid to {} x {}: both must have at least one sample.",
+                                    low.extent().width, low.extent().height, guidance.extent.width,
+                                    guidance.extent.height));
+        }
+        return std::make_unique<InterpolatedField>(kind_, low, guidance.extent);
+    }
+
+private:
+    Interpolation kind_;
+};
+
+} // namespace
+
+std::string_view nameOf(Interpolation kind) {
+    switch (kind) {
+    case Interpolation::Nearest: return "nearest";
+    case Interpolation::Bilinear: return "bilinear";
+    case Interpolation::Bicubic: return "bicubic";
+    }
+    return "";
+}
+
+std::optional<Interpolation> interpolationNamed(std::string_view name) {
+    for (const Interpolation kind : kinds)
+        if (name == nameOf(kind)) return kind;
+    return std::nullopt;
+}
+
+at::Tensor interpolationWeights(Interpolation kind, std::int64_t inputSize, std::int64_t outputSize,
+                                std::int64_t begin, std::int64_t count) {
+    at::Tensor weights = at::zeros({count, inputSize}, at::kFloat);
+    auto* const data = weights.mutable_data_ptr<float>();
+    // fp32 and in this order, as PyTorch computes source positions.
+    const float scale = static_cast<float>(inputSize) / static_cast<float>(outputSize);
+    const auto clamped = [&](std::int64_t i) { return std::clamp<std::int64_t>(i, 0, inputSize - 1); };
+    for (std::int64_t i = 0; i < count; ++i) {
+        float* const row = data + i * inputSize;
+        const auto output = static_cast<float>(begin + i);
+        if (kind == Interpolation::Nearest) {
+            row[clamped(static_cast<std::int64_t>(std::floor(output * scale)))] = 1;
+            continue;
+        }
+        const float source = scale * (output + 0.5F) - 0.5F;
+        if (kind == Interpolation::Bilinear) {
+            const float position = std::max(source, 0.0F);
+            const auto low = clamped(static_cast<std::int64_t>(position));
+            const float t = position - static_cast<float>(low);
+            row[low] += 1 - t;
+            row[clamped(low + 1)] += t;
+        } else {
+            const float base = std::floor(source);
+            const std::array<float, 4> taps = cubicTaps(source - base);
+            for (std::int64_t tap = 0; tap < 4; ++tap)
+                row[clamped(static_cast<std::int64_t>(base) - 1 + tap)] += taps[static_cast<std::size_t>(tap)];
+        }
+    }
+    return weights;
+}
+
+std::unique_ptr<Upsampler> makeInterpolation(Interpolation kind) {
+    return std::make_unique<InterpolationUpsampler>(kind);
+}
+
+std::unique_ptr<FeatureField> makeGridField(const FeatureGrid& low) {
+    return std::make_unique<InterpolatedField>(Interpolation::Nearest, low, low.extent());
+}
+
+} // namespace loftscope
