@@ -52,7 +52,8 @@ std::int64_t CoordinateEncoder::channels() const {
 
 CoordinateEncoder::Tables CoordinateEncoder::tables(const Extent& extent) const {
     const auto axis = [&](std::int64_t count, std::int64_t d) {
-        const at::Tensor coordinates = at::tensor(torchLinspace(-1.0F, 1.0F, count)).to(biases_.device());
+        const at::Tensor coordinates =
+            at::tensor(torchLinspace(-1.0F, 1.0F, count)).to(biases_.device());
         const at::Tensor angles = coordinates.unsqueeze(1) * frequencies_; // count x frequencies
         return at::stack({at::sin(angles + biases_.select(0, 0).select(1, d)),
                           at::cos(angles + biases_.select(0, 1).select(1, d))});
@@ -60,21 +61,30 @@ CoordinateEncoder::Tables CoordinateEncoder::tables(const Extent& extent) const 
     return {axis(extent.height, 0), axis(extent.width, 1)};
 }
 
-at::Tensor CoordinateEncoder::encode(const Tables& tables, const at::Tensor& scaled, const Rect& rect) const {
+at::Tensor CoordinateEncoder::encode(const Tables& tables, const at::Tensor& scaled,
+                                     const Rect& rect) const {
     const std::int64_t count = frequencies_.size(0);
     const std::int64_t dims = biases_.size(2);
     const std::vector<std::int64_t> grid{rect.height, rect.width, count, 1};
     at::Tensor colors; // h x w x 3
     if (dims == 5) {
-        colors = scaled.slice(1, rect.y, rect.bottom()).slice(2, rect.x, rect.right()).permute({1, 2, 0});
+        colors = scaled.slice(1, rect.y, rect.bottom())
+                     .slice(2, rect.x, rect.right())
+                     .permute({1, 2, 0});
     }
     std::vector<at::Tensor> parts;
     for (const std::int64_t wave : {0, 1}) {
-        std::vector<at::Tensor> waves{
-            tables.row.select(0, wave).slice(0, rect.y, rect.bottom()).view({rect.height, 1, count, 1}).expand(grid),
-            tables.column.select(0, wave).slice(0, rect.x, rect.right()).view({1, rect.width, count, 1}).expand(grid)};
+        std::vector<at::Tensor> waves{tables.row.select(0, wave)
+                                          .slice(0, rect.y, rect.bottom())
+                                          .view({rect.height, 1, count, 1})
+                                          .expand(grid),
+                                      tables.column.select(0, wave)
+                                          .slice(0, rect.x, rect.right())
+                                          .view({1, rect.width, count, 1})
+                                          .expand(grid)};
         if (dims == 5) {
-            const at::Tensor angles = frequencies_.view({count, 1}) * colors.unsqueeze(2); // h x w x count x 3
+            const at::Tensor angles =
+                frequencies_.view({count, 1}) * colors.unsqueeze(2); // h x w x count x 3
             const at::Tensor shifted = angles + biases_.select(0, wave).slice(1, 2, 5);
             waves.push_back(wave == 0 ? at::sin(shifted) : at::cos(shifted));
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sinusoidal encoding of pixel coordinates and colours (LoftUp's ImplicitFeaturizer, after FeatUp), in fp32 and with the
-// reference's rounding: the highest frequency is e^10, so that one unit in the last place of a coordinate shows in the output.
+// Sinusoidal encoding of pixel coordinates and colours (LoftUp's ImplicitFeaturizer, after FeatUp),
+// in fp32 and with the reference's rounding: the highest frequency is e^10, so that one unit in the
+// last place of a coordinate shows in the output.
 #pragma once
 
 #include "core/base/geometry.h"
@@ -12,22 +13,25 @@
 
 namespace loftscope {
 
-/// torch.linspace on the CPU, bit for bit: computed from both ends with one rounding (fused multiply-add).
+/// torch.linspace on the CPU, bit for bit: computed from both ends with one rounding (fused
+/// multiply-add).
 std::vector<float> torchLinspace(float start, float end, std::int64_t count);
 
 /// The encoder's frequencies: exp(linspace(-2, 10, count)).
 std::vector<float> encoderFrequencies(std::int64_t count);
 
-/// min-max scaling of a guidance picture: per channel (x - min) / max(max - min, 1e-4) - 0.5 over all its pixels.
-/// `picture`: 3 x H x W fp32; the result has the same shape.
+/// min-max scaling of a guidance picture: per channel (x - min) / max(max - min, 1e-4) - 0.5 over
+/// all its pixels. `picture`: 3 x H x W fp32; the result has the same shape.
 at::Tensor scaleToUnitRange(const at::Tensor& picture);
 
-/// Encodes values v_d (row and column in -1..1, and optionally scaled R, G, B) as sin(f_k v_d + b) and cos(f_k v_d + b').
-/// Channel order: all sines (frequency-major, then d), all cosines, then the raw colours.
+/// Encodes values v_d (row and column in -1..1, and optionally scaled R, G, B) as sin(f_k v_d + b)
+/// and cos(f_k v_d + b'). Channel order: all sines (frequency-major, then d), all cosines, then the
+/// raw colours.
 class CoordinateEncoder {
 public:
-    /// `biases`: 2 x dims x frequencies as stored in checkpoints; the reference reshapes (does not transpose) each half to
-    /// frequencies x dims, so its flat order is the channel order. dims is 2 (coordinates) or 5 (with colours).
+    /// `biases`: 2 x dims x frequencies as stored in checkpoints; the reference reshapes (does not
+    /// transpose) each half to frequencies x dims, so its flat order is the channel order. dims is
+    /// 2 (coordinates) or 5 (with colours).
     explicit CoordinateEncoder(const at::Tensor& biases);
 
     /// 2 * dims * frequencies, plus 3 with colours.
@@ -35,13 +39,13 @@ public:
 
     /// Tables of the part that depends on the row (or column) alone, for a picture of `extent`.
     struct Tables {
-        at::Tensor row; ///< 2 x H x frequencies: sines, cosines
+        at::Tensor row;    ///< 2 x H x frequencies: sines, cosines
         at::Tensor column; ///< 2 x W x frequencies
     };
     Tables tables(const Extent& extent) const;
 
-    /// Encoding of the pixels of `rect`: (h * w) x channels, row by row. `scaled`: 3 x H x W as from scaleToUnitRange
-    /// (undefined without colours).
+    /// Encoding of the pixels of `rect`: (h * w) x channels, row by row. `scaled`: 3 x H x W as
+    /// from scaleToUnitRange (undefined without colours).
     at::Tensor encode(const Tables& tables, const at::Tensor& scaled, const Rect& rect) const;
 
 private:

@@ -27,7 +27,9 @@ std::array<float, 4> cubicTaps(float t) {
 class InterpolatedField final : public FeatureField {
 public:
     InterpolatedField(Interpolation kind, FeatureGrid low, Extent extent)
-        : kind_(kind), low_(std::move(low)), extent_(extent) {}
+        : kind_(kind)
+        , low_(std::move(low))
+        , extent_(extent) {}
 
     Extent extent() const override { return extent_; }
     std::int64_t channels() const override { return low_.channels(); }
@@ -35,16 +37,20 @@ public:
 
     at::Tensor evaluate(const Rect& rect) const override {
         const at::NoGradGuard noGrad;
-        // The interpolation is separable: rows * values * columns^T, over the few grid rows and columns that take part.
+        // The interpolation is separable: rows * values * columns^T, over the few grid rows and
+        // columns that take part.
         const Axis rows = axis(low_.extent().height, extent_.height, rect.y, rect.height);
         const Axis columns = axis(low_.extent().width, extent_.width, rect.x, rect.width);
-        const at::Tensor values = low_.values.slice(1, rows.first, rows.last).slice(2, columns.first, columns.last);
+        const at::Tensor values =
+            low_.values.slice(1, rows.first, rows.last).slice(2, columns.first, columns.last);
         return at::matmul(rows.weights, at::matmul(values, columns.weights.t()));
     }
 
     std::optional<at::Tensor> attend(const Pixel& pixel) const override {
-        const at::Tensor row = interpolationWeights(kind_, low_.extent().height, extent_.height, pixel.y, 1);
-        const at::Tensor column = interpolationWeights(kind_, low_.extent().width, extent_.width, pixel.x, 1);
+        const at::Tensor row =
+            interpolationWeights(kind_, low_.extent().height, extent_.height, pixel.y, 1);
+        const at::Tensor column =
+            interpolationWeights(kind_, low_.extent().width, extent_.width, pixel.x, 1);
         return at::matmul(row.t(), column).unsqueeze(0).unsqueeze(0);
     }
 
@@ -55,13 +61,17 @@ private:
         std::int64_t last;
     };
 
-    Axis axis(std::int64_t inputSize, std::int64_t outputSize, std::int64_t begin, std::int64_t count) const {
+    Axis axis(std::int64_t inputSize, std::int64_t outputSize, std::int64_t begin,
+              std::int64_t count) const {
         const at::Tensor weights = interpolationWeights(kind_, inputSize, outputSize, begin, count);
         // Bicubic reaches two samples beyond the source position.
         const double scale = static_cast<double>(inputSize) / static_cast<double>(outputSize);
-        const auto sample = [&](std::int64_t i) { return static_cast<std::int64_t>(std::floor(i * scale)); };
+        const auto sample = [&](std::int64_t i) {
+            return static_cast<std::int64_t>(std::floor(i * scale));
+        };
         const std::int64_t first = std::clamp<std::int64_t>(sample(begin) - 3, 0, inputSize - 1);
-        const std::int64_t last = std::clamp<std::int64_t>(sample(begin + count - 1) + 5, first + 1, inputSize);
+        const std::int64_t last =
+            std::clamp<std::int64_t>(sample(begin + count - 1) + 5, first + 1, inputSize);
         return {weights.slice(1, first, last).to(low_.values.device()), first, last};
     }
 
@@ -72,15 +82,18 @@ private:
 
 class InterpolationUpsampler final : public Upsampler {
 public:
-    explicit InterpolationUpsampler(Interpolation kind) : kind_(kind) {}
+    explicit InterpolationUpsampler(Interpolation kind)
+        : kind_(kind) {}
 
     std::string name() const override { return std::string(nameOf(kind_)); }
     bool needsGuidance() const override { return false; }
 
-    Result<std::unique_ptr<FeatureField>> bind(const FeatureGrid& low, const Guidance& guidance) const override {
+    Result<std::unique_ptr<FeatureField>> bind(const FeatureGrid& low,
+                                               const Guidance& guidance) const override {
         if (low.extent().area() == 0 || guidance.extent.area() == 0) {
             return fail(ErrorCode::InvalidArgument,
-                        fmt::format("Cannot interpolate a {} x {} grid to {} x {}: both must have at least one sample.",
+                        fmt::format("Cannot interpolate a {} x {} grid to {} x {}: both must have "
+                                    "at least one sample.",
                                     low.extent().width, low.extent().height, guidance.extent.width,
                                     guidance.extent.height));
         }
@@ -95,9 +108,12 @@ private:
 
 std::string_view nameOf(Interpolation kind) {
     switch (kind) {
-    case Interpolation::Nearest: return "nearest";
-    case Interpolation::Bilinear: return "bilinear";
-    case Interpolation::Bicubic: return "bicubic";
+    case Interpolation::Nearest:
+        return "nearest";
+    case Interpolation::Bilinear:
+        return "bilinear";
+    case Interpolation::Bicubic:
+        return "bicubic";
     }
     return "";
 }
@@ -114,7 +130,9 @@ at::Tensor interpolationWeights(Interpolation kind, std::int64_t inputSize, std:
     auto* const data = weights.mutable_data_ptr<float>();
     // fp32 and in this order, as PyTorch computes source positions.
     const float scale = static_cast<float>(inputSize) / static_cast<float>(outputSize);
-    const auto clamped = [&](std::int64_t i) { return std::clamp<std::int64_t>(i, 0, inputSize - 1); };
+    const auto clamped = [&](std::int64_t i) {
+        return std::clamp<std::int64_t>(i, 0, inputSize - 1);
+    };
     for (std::int64_t i = 0; i < count; ++i) {
         float* const row = data + i * inputSize;
         const auto output = static_cast<float>(begin + i);
@@ -133,7 +151,8 @@ at::Tensor interpolationWeights(Interpolation kind, std::int64_t inputSize, std:
             const float base = std::floor(source);
             const std::array<float, 4> taps = cubicTaps(source - base);
             for (std::int64_t tap = 0; tap < 4; ++tap)
-                row[clamped(static_cast<std::int64_t>(base) - 1 + tap)] += taps[static_cast<std::size_t>(tap)];
+                row[clamped(static_cast<std::int64_t>(base) - 1 + tap)] +=
+                    taps[static_cast<std::size_t>(tap)];
         }
     }
     return weights;

@@ -14,8 +14,9 @@ enum class Interpolation { Nearest, Bilinear, Bicubic };
 std::string_view nameOf(Interpolation kind);
 std::optional<Interpolation> interpolationNamed(std::string_view name);
 
-/// Weights of `inputSize` samples for the output samples `begin .. begin + count` of `outputSize`: count x inputSize, each row sums
-/// to 1. PyTorch's F.interpolate with align_corners=False and no antialias (bicubic with a = -0.75), in fp32.
+/// Weights of `inputSize` samples for the output samples `begin .. begin + count` of `outputSize`:
+/// count x inputSize, each row sums to 1. PyTorch's F.interpolate with align_corners=False and no
+/// antialias (bicubic with a = -0.75), in fp32.
 at::Tensor interpolationWeights(Interpolation kind, std::int64_t inputSize, std::int64_t outputSize,
                                 std::int64_t begin, std::int64_t count);
 

@@ -11,16 +11,18 @@
 
 namespace loftscope {
 
-/// Side of a tile in pixels where nobody asks for another: small enough for the caches of a CPU, large enough that the
-/// halo of LoftUp's convolutions costs little.
+/// Side of a tile in pixels where nobody asks for another: small enough for the caches of a CPU,
+/// large enough that the halo of LoftUp's convolutions costs little.
 inline constexpr std::int64_t defaultTile = 64;
 
 /// Cuts `rect` into tiles of at most `tile` x `tile`, row by row.
 std::vector<Rect> tilesOf(const Rect& rect, std::int64_t tile);
 
-/// Evaluates `rect` of the field tile by tile and hands each to `sink` (C x h x w on the field's device). Checks for cancellation
-/// between tiles and reports progress under `stage`. Throws what evaluation throws.
-void forEachTile(const FeatureField& field, const Rect& rect, std::int64_t tile, std::string_view stage,
-                 const RunContext& context, const std::function<void(const Rect&, const at::Tensor&)>& sink);
+/// Evaluates `rect` of the field tile by tile and hands each to `sink` (C x h x w on the field's
+/// device). Checks for cancellation between tiles and reports progress under `stage`. Throws what
+/// evaluation throws.
+void forEachTile(const FeatureField& field, const Rect& rect, std::int64_t tile,
+                 std::string_view stage, const RunContext& context,
+                 const std::function<void(const Rect&, const at::Tensor&)>& sink);
 
 } // namespace loftscope

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/analysis/pca_picture.h"
+
+#include "core/base/guard.h"
+
+#include <ATen/ops/full.h>
+#include <ATen/ops/sigmoid.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/where.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace loftscope {
+
+namespace {
+
+at::Tensor foregroundMask(const at::Tensor& scores, double above) {
+    return scores.select(0, 0) > above;
+}
+
+/// The component as it is shown: whitened if asked for.
+at::Tensor shownScores(const at::Tensor& scores, const PcaBasis& basis, const PcaDisplay& display,
+                       std::int64_t component) {
+    const at::Tensor values = scores.select(0, component);
+    if (!display.whiten && display.scaling != PcaScaling::Sigmoid) return values;
+    const double deviation = std::sqrt(basis.variances[component].item<double>());
+    return deviation > 0 ? values / deviation : values;
+}
+
+/// The value below which `percent` of the sorted values lie, linearly interpolated.
+double percentile(const at::Tensor& sorted, double percent) {
+    const double position = percent / 100.0 * static_cast<double>(sorted.size(0) - 1);
+    const auto low = static_cast<std::int64_t>(std::floor(position));
+    const auto high = std::min(low + 1, sorted.size(0) - 1);
+    const double a = sorted[low].item<double>();
+    return a + (sorted[high].item<double>() - a) * (position - static_cast<double>(low));
+}
+
+} // namespace
+
+std::array<ScoreRange, 3> scoreRanges(const at::Tensor& scores, const PcaBasis& basis,
+                                      const PcaDisplay& display) {
+    std::array<ScoreRange, 3> ranges;
+    for (std::size_t i = 0; i < 3; ++i) {
+        at::Tensor values = shownScores(scores, basis, display, display.components[i]).flatten();
+        if (display.foregroundAbove)
+            values =
+                values.masked_select(foregroundMask(scores, *display.foregroundAbove).flatten());
+        if (values.size(0) == 0) {
+            ranges[i] = {0, 0};
+            continue;
+        }
+        const at::Tensor sorted = std::get<0>(values.contiguous().sort());
+        const bool whole = display.scaling != PcaScaling::Percentile;
+        ranges[i] = {percentile(sorted, whole ? 0 : display.lowPercentile),
+                     percentile(sorted, whole ? 100 : display.highPercentile)};
+    }
+    if (display.whiten) {
+        const auto [low, high] =
+            std::pair{std::min({ranges[0].low, ranges[1].low, ranges[2].low}),
+                      std::max({ranges[0].high, ranges[1].high, ranges[2].high})};
+        ranges.fill({low, high});
+    }
+    return ranges;
+}
+
+Result<Image> pcaPicture(const at::Tensor& scores, const PcaBasis& basis,
+                         const PcaDisplay& display) {
+    for (const std::int64_t component : display.components) {
+        if (component < 0 || component >= scores.size(0)) {
+            return fail(ErrorCode::InvalidArgument,
+                        fmt::format("Component {} was asked for, but there are components 0 to {}.",
+                                    component, scores.size(0) - 1));
+        }
+    }
+    if (!(display.lowPercentile >= 0 && display.lowPercentile < display.highPercentile &&
+          display.highPercentile <= 100))
+        return fail(ErrorCode::InvalidArgument, "Percentiles must rise and lie between 0 and 100.");
+    return guarded("colouring principal components", [&] {
+        const std::array<ScoreRange, 3> ranges = scoreRanges(scores, basis, display);
+        std::vector<at::Tensor> channels;
+        for (std::size_t i = 0; i < 3; ++i) {
+            const at::Tensor values = shownScores(scores, basis, display, display.components[i]);
+            const double span = ranges[i].high - ranges[i].low;
+            // A range of rounding noise is a constant map and must not be stretched into a pattern.
+            const double magnitude = std::max(std::abs(ranges[i].low), std::abs(ranges[i].high));
+            if (span <= 1e-6 * magnitude) {
+                channels.push_back(at::full({values.size(0), values.size(1)}, 0.5));
+            } else if (display.scaling == PcaScaling::Sigmoid) {
+                channels.push_back(at::sigmoid(values * 2.0));
+            } else {
+                channels.push_back(((values - ranges[i].low) / span).clamp(0, 1));
+            }
+        }
+        at::Tensor colors = at::stack(channels, 2); // H x W x 3
+        if (display.foregroundAbove)
+            colors = at::where(foregroundMask(scores, *display.foregroundAbove).unsqueeze(2),
+                               colors, 0.0);
+        const at::Tensor bytes = (colors * 255.0 + 0.5).clamp(0, 255).to(at::kByte).contiguous();
+        const auto* data = bytes.const_data_ptr<std::uint8_t>();
+        return Image({scores.size(1), scores.size(2)},
+                     std::vector<std::uint8_t>(data, data + bytes.numel()));
+    });
+}
+
+} // namespace loftscope

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/upsample/loftup.h"
+
+#include "core/base/guard.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/rsqrt.h>
+#include <ATen/ops/stack.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace loftscope {
+
+namespace {
+
+constexpr double layerNormEps = 1e-5;
+constexpr double batchNormEps = 1e-5;
+constexpr double finalNormEps = 1e-6; // ConvNeXt's channel norm
+
+/// Both convolutions together reach this many pixels beyond a rectangle.
+constexpr std::int64_t halo = 2;
+
+/// Folds a BatchNorm with running statistics into the convolution before it, in double so that
+/// nothing is lost.
+FoldedConv readFoldedConv(const WeightScope& convolution, const WeightScope& batchNorm,
+                          std::int64_t out, std::int64_t in, c10::Device device) {
+    const auto statistic = [&](std::string_view name) {
+        return batchNorm(name, {out}).to(at::kDouble);
+    };
+    batchNorm.ignore("num_batches_tracked");
+    const at::Tensor scale =
+        statistic("weight") * at::rsqrt(statistic("running_var") + batchNormEps);
+    const at::Tensor weight =
+        convolution("weight", {out, in, 3, 3}).to(at::kDouble) * scale.view({out, 1, 1, 1});
+    const at::Tensor bias =
+        (convolution("bias", {out}).to(at::kDouble) - statistic("running_mean")) * scale +
+        statistic("bias");
+    return {weight.to(at::kFloat).to(device).contiguous(at::MemoryFormat::ChannelsLast),
+            bias.to(at::kFloat).to(device)};
+}
+
+CrossAttentionBlock readBlock(const WeightScope& layer, const LoftUpSpec& spec,
+                              c10::Device device) {
+    const std::int64_t dim = spec.dim;
+    const WeightScope attention = layer[0]["attention"];
+    const WeightScope net = layer[1]["net"];
+    const at::Tensor weight = attention("in_proj_weight", {3 * dim, dim}).to(device);
+    const at::Tensor bias = attention("in_proj_bias", {3 * dim}).to(device);
+    const auto third = [&](std::int64_t i) {
+        return Linear{weight.slice(0, i * dim, (i + 1) * dim),
+                      bias.slice(0, i * dim, (i + 1) * dim)};
+    };
+    return {readLayerNorm(layer[0]["norm_q"], dim, layerNormEps, device),
+            readLayerNorm(layer[0]["norm_kv"], dim, layerNormEps, device),
+            third(0),
+            third(1),
+            third(2),
+            readLinear(attention["out_proj"], dim, dim, device),
+            readLayerNorm(net[0], dim, layerNormEps, device),
+            readLinear(net[1], spec.hidden, dim, device),
+            readLinear(net[4], dim, spec.hidden, device)};
+}
+
+/// (h * w) x C rows as the 1 x C x h x w picture that convolutions take; shares memory (channels
+/// last).
+at::Tensor pictureFromRows(const at::Tensor& rows, const Rect& rect) {
+    return rows.view({1, rect.height, rect.width, rows.size(1)}).permute({0, 3, 1, 2});
+}
+
+at::Tensor rowsFromPicture(const at::Tensor& picture) {
+    return picture.permute({0, 2, 3, 1})
+        .reshape({picture.size(2) * picture.size(3), picture.size(1)});
+}
+
+/// `rect` grown by `margin` on every side, cut at the picture's border.
+Rect grown(const Rect& rect, std::int64_t margin, const Extent& extent) {
+    const std::int64_t x = std::max<std::int64_t>(rect.x - margin, 0);
+    const std::int64_t y = std::max<std::int64_t>(rect.y - margin, 0);
+    return {x, y, std::min(rect.right() + margin, extent.width) - x,
+            std::min(rect.bottom() + margin, extent.height) - y};
+}
+
+/// The part `inner` of a 1 x C x h x w picture that shows `outer`.
+at::Tensor cropped(const at::Tensor& picture, const Rect& outer, const Rect& inner) {
+    return picture.slice(2, inner.y - outer.y, inner.bottom() - outer.y)
+        .slice(3, inner.x - outer.x, inner.right() - outer.x);
+}
+
+class LoftUpUpsampler final : public Upsampler {
+public:
+    explicit LoftUpUpsampler(std::shared_ptr<const LoftUpWeights> weights)
+        : weights_(std::move(weights)) {}
+
+    std::string name() const override { return "LoftUp"; }
+    bool needsGuidance() const override { return true; }
+
+    Result<std::unique_ptr<FeatureField>> bind(const FeatureGrid& low,
+                                               const Guidance& guidance) const override {
+        if (low.channels() != weights_->spec.channels) {
+            return fail(ErrorCode::Mismatch,
+                        fmt::format("This LoftUp was trained for features of {} channels, but the "
+                                    "features have {}: choose "
+                                    "the upsampler that belongs to the backbone.",
+                                    weights_->spec.channels, low.channels()));
+        }
+        if (low.extent().area() == 0 || guidance.extent.area() == 0) {
+            return fail(
+                ErrorCode::InvalidArgument,
+                "LoftUp needs at least one low-resolution token and one pixel of guidance.");
+        }
+        if (!guidance.picture.defined()) {
+            return fail(ErrorCode::InvalidArgument,
+                        "LoftUp needs a guidance picture: give the photo.");
+        }
+        return guarded("binding LoftUp to the picture", [&]() -> std::unique_ptr<FeatureField> {
+            return std::make_unique<LoftUpField>(weights_, low, guidance.picture);
+        });
+    }
+
+private:
+    std::shared_ptr<const LoftUpWeights> weights_;
+};
+
+} // namespace
+
+LoftUpField::LoftUpField(std::shared_ptr<const LoftUpWeights> weights, const FeatureGrid& low,
+                         const at::Tensor& guidance)
+    : weights_(std::move(weights))
+    , extent_{guidance.size(1), guidance.size(2)}
+    , grid_(low.extent()) {
+    const at::NoGradGuard noGrad;
+    const LoftUpWeights& w = *weights_;
+    scaled_ = scaleToUnitRange(guidance.to(w.device));
+    coordinates_ = w.fourier_feat.tables(extent_);
+
+    at::Tensor features = low.values.to(w.device).flatten(1).t(); // N x C
+    if (w.channelnorm) features = (*w.channelnorm)(features);
+    const at::Tensor positions = w.lr_pe.encode(w.lr_pe.tables(grid_), {}, wholeOf(grid_));
+    tokens_ = at::cat({features, positions}, 1);
+
+    for (const CrossAttentionBlock& block : w.layers) {
+        const at::Tensor normed = block.norm_kv(tokens_);
+        keysValues_.push_back({splitHeads(block.in_proj_k(normed), w.spec.heads).contiguous(),
+                               splitHeads(block.in_proj_v(normed), w.spec.heads).contiguous()});
+    }
+}
+
+at::Tensor LoftUpField::queryTokens(const Rect& rect, LoftUpStages* stages) const {
+    const LoftUpWeights& w = *weights_;
+    const Rect outer = grown(rect, halo, extent_);
+    const Rect middle = grown(rect, halo - 1, extent_);
+
+    const at::Tensor fourier = w.fourier_feat.encode(coordinates_, scaled_, outer);
+    const at::Tensor normed = w.first_conv_norm(fourier);
+    // Zero padding is right where `outer` ends at the picture's border, for the normed features as
+    // for conv1's output; elsewhere it spoils one ring of pixels, which is cut away.
+    const auto convolved = [](const at::Tensor& picture, const FoldedConv& convolution) {
+        return at::relu(at::conv2d(picture, convolution.weight, convolution.bias, 1, 1));
+    };
+    const at::Tensor conv1 =
+        cropped(convolved(pictureFromRows(normed, outer), w.first_conv_1), outer, middle);
+    const at::Tensor query = cropped(convolved(conv1, w.first_conv_4), middle, rect);
+    at::Tensor rows = rowsFromPicture(query);
+    if (stages != nullptr) {
+        stages->fourier = rowsFromPicture(cropped(pictureFromRows(fourier, outer), outer, rect));
+        stages->fourierNorm = rowsFromPicture(cropped(pictureFromRows(normed, outer), outer, rect));
+        stages->conv1 = rowsFromPicture(cropped(conv1, middle, rect));
+        stages->firstConv = rows;
+    }
+    return rows;
+}
+
+at::Tensor LoftUpField::blockQuery(std::size_t block, const at::Tensor& x) const {
+    const CrossAttentionBlock& layer = weights_->layers[block];
+    return splitHeads(layer.in_proj_q(layer.norm_q(x)), weights_->spec.heads);
+}
+
+at::Tensor LoftUpField::feedForward(const CrossAttentionBlock& block, const at::Tensor& x) const {
+    return block.ff_contract(at::gelu(block.ff_expand(block.ff_norm(x))));
+}
+
+at::Tensor LoftUpField::run(const Rect& rect, LoftUpStages* stages) const {
+    const at::NoGradGuard noGrad;
+    const LoftUpWeights& w = *weights_;
+    at::Tensor x = queryTokens(rect, stages);
+    for (std::size_t i = 0; i < w.layers.size(); ++i) {
+        const CrossAttentionBlock& block = w.layers[i];
+        const auto& [keys, values] = keysValues_[i];
+        x = x + block.out_proj(joinHeads(loftscope::attend(blockQuery(i, x), keys, values)));
+        if (stages != nullptr) stages->afterAttention.push_back(x);
+        x = x + feedForward(block, x);
+        if (stages != nullptr) stages->afterBlock.push_back(x);
+    }
+    const at::Tensor output = w.final_conv_norm(w.final_conv(w.norm(x)));
+    return output.t().reshape({channels(), rect.height, rect.width});
+}
+
+at::Tensor LoftUpField::evaluate(const Rect& rect) const {
+    return run(rect, nullptr);
+}
+
+at::Tensor LoftUpField::evaluate(const Rect& rect, LoftUpStages& stages) const {
+    return run(rect, &stages);
+}
+
+std::optional<at::Tensor> LoftUpField::attend(const Pixel& pixel) const {
+    const at::NoGradGuard noGrad;
+    LoftUpStages stages;
+    run({pixel.x, pixel.y, 1, 1}, &stages);
+    std::vector<at::Tensor> maps;
+    for (std::size_t i = 0; i < weights_->layers.size(); ++i) {
+        const at::Tensor& x = i == 0 ? stages.firstConv : stages.afterBlock[i - 1];
+        maps.push_back(attentionWeights(blockQuery(i, x), keysValues_[i].keys).squeeze(1));
+    }
+    return at::stack(maps).view(
+        {static_cast<std::int64_t>(maps.size()), weights_->spec.heads, grid_.height, grid_.width});
+}
+
+Result<std::shared_ptr<const LoftUpWeights>>
+readLoftUpWeights(const StateDict& state, const LoftUpSpec& spec, c10::Device device) {
+    if (spec.lrPositions != LrPositions::Sine) {
+        return fail(ErrorCode::Unsupported, "This LoftUp has a learned position table for its "
+                                            "tokens, which no released model uses: only the sine "
+                                            "variant is supported.");
+    }
+    return guarded(
+        "reading LoftUp's weights", [&]() -> Result<std::shared_ptr<const LoftUpWeights>> {
+            const WeightScope root(state);
+            const WeightScope upsampler = root["upsampler"];
+            const WeightScope firstConv = upsampler["first_conv"];
+            const WeightScope transformer = upsampler["ca_transformer"];
+            const std::int64_t encoded = 2 * 5 * spec.frequencies + 3;
+
+            auto weights = std::make_shared<LoftUpWeights>(LoftUpWeights{
+                .spec = spec,
+                .channelnorm = std::nullopt,
+                .lr_pe = CoordinateEncoder(
+                    upsampler["lr_pe"]("biases", {2, 2, spec.lrFrequencies}).to(device)),
+                .fourier_feat = CoordinateEncoder(
+                    upsampler["fourier_feat"][1]("biases", {2, 5, spec.frequencies}).to(device)),
+                .first_conv_norm =
+                    readLayerNorm(firstConv[0]["norm"], encoded, layerNormEps, device),
+                .first_conv_1 =
+                    readFoldedConv(firstConv[1], firstConv[2], spec.dim, encoded, device),
+                .first_conv_4 =
+                    readFoldedConv(firstConv[4], firstConv[5], spec.dim, spec.dim, device),
+                .layers = {},
+                .norm = readLayerNorm(transformer["norm"], spec.dim, layerNormEps, device),
+                .final_conv = {},
+                .final_conv_norm =
+                    readLayerNorm(upsampler["final_conv"][1], spec.channels, finalNormEps, device),
+                .device = device});
+            if (spec.hasChannelNorm)
+                weights->channelnorm =
+                    readLayerNorm(root["channelnorm"]["norm"], spec.channels, layerNormEps, device);
+            for (std::int64_t i = 0; i < spec.depth; ++i)
+                weights->layers.push_back(readBlock(transformer["layers"][i], spec, device));
+            const WeightScope finalConv = upsampler["final_conv"][0];
+            weights->final_conv = {
+                finalConv("weight", {spec.channels, spec.dim, 1, 1}).flatten(1).to(device),
+                finalConv("bias", {spec.channels}).to(device)};
+
+            LOFTSCOPE_CHECK(requireComplete(root.account(), spec.name));
+            return weights;
+        });
+}
+
+Result<std::unique_ptr<Upsampler>> makeLoftUp(const StateDict& state, const LoftUpSpec& spec,
+                                              c10::Device device) {
+    LOFTSCOPE_TRY(auto weights, readLoftUpWeights(state, spec, device));
+    return std::make_unique<LoftUpUpsampler>(std::move(weights));
+}
+
+} // namespace loftscope
