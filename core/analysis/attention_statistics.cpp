@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/analysis/attention_statistics.h"
 
+#include <ATen/TensorOperators.h>
+
 #include <cmath>
 
 namespace loftscope {

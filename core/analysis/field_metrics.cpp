@@ -4,6 +4,7 @@
 #include "core/base/guard.h"
 #include "core/upsample/tiles.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cosine_similarity.h>
 #include <ATen/ops/matmul.h>

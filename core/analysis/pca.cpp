@@ -5,6 +5,7 @@
 #include "core/upsample/interpolation.h"
 #include "core/upsample/tiles.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_eigh.h>

@@ -3,6 +3,7 @@
 
 #include "core/base/guard.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/stack.h>

@@ -67,7 +67,7 @@ private:
         // Bicubic reaches two samples beyond the source position.
         const double scale = static_cast<double>(inputSize) / static_cast<double>(outputSize);
         const auto sample = [&](std::int64_t i) {
-            return static_cast<std::int64_t>(std::floor(i * scale));
+            return static_cast<std::int64_t>(std::floor(static_cast<double>(i) * scale));
         };
         const std::int64_t first = std::clamp<std::int64_t>(sample(begin) - 3, 0, inputSize - 1);
         const std::int64_t last =
