@@ -16,12 +16,14 @@ namespace {
 
 constexpr std::array kinds{Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic};
 
-/// Cubic convolution with a = -0.75 at distances t + 1, t, 1 - t and 2 - t of the four taps.
-std::array<float, 4> cubicTaps(float t) {
-    constexpr float a = -0.75F;
-    const auto near = [](float x) { return ((a + 2) * x - (a + 3)) * x * x + 1; };
-    const auto far = [](float x) { return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a; };
-    return {far(t + 1), near(t), near(1 - t), far(2 - t)};
+/// Cubic convolution with a = -0.75 at distances t + 1, t, 1 - t and 2 - t of the four taps; in
+/// double, because the polynomials lose digits in fp32.
+std::array<float, 4> cubicTaps(double t) {
+    constexpr double a = -0.75;
+    const auto near = [](double x) { return ((a + 2) * x - (a + 3)) * x * x + 1; };
+    const auto far = [](double x) { return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a; };
+    const auto rounded = [](double x) { return static_cast<float>(x); };
+    return {rounded(far(t + 1)), rounded(near(t)), rounded(near(1 - t)), rounded(far(2 - t))};
 }
 
 class InterpolatedField final : public FeatureField {
@@ -64,14 +66,15 @@ private:
     Axis axis(std::int64_t inputSize, std::int64_t outputSize, std::int64_t begin,
               std::int64_t count) const {
         const at::Tensor weights = interpolationWeights(kind_, inputSize, outputSize, begin, count);
-        // Bicubic reaches two samples beyond the source position.
-        const double scale = static_cast<double>(inputSize) / static_cast<double>(outputSize);
-        const auto sample = [&](std::int64_t i) {
-            return static_cast<std::int64_t>(std::floor(static_cast<double>(i) * scale));
-        };
-        const std::int64_t first = std::clamp<std::int64_t>(sample(begin) - 3, 0, inputSize - 1);
-        const std::int64_t last =
-            std::clamp<std::int64_t>(sample(begin + count - 1) + 5, first + 1, inputSize);
+        // Source positions rise with the output: the first row starts the range, the last one ends
+        // it.
+        const auto* const data = weights.const_data_ptr<float>();
+        std::int64_t first = 0;
+        while (data[first] == 0)
+            ++first;
+        std::int64_t last = inputSize;
+        while (data[(count - 1) * inputSize + last - 1] == 0)
+            --last;
         return {weights.slice(1, first, last).to(low_.values.device()), first, last};
     }
 
@@ -128,7 +131,7 @@ at::Tensor interpolationWeights(Interpolation kind, std::int64_t inputSize, std:
                                 std::int64_t begin, std::int64_t count) {
     at::Tensor weights = at::zeros({count, inputSize}, at::kFloat);
     auto* const data = weights.mutable_data_ptr<float>();
-    // fp32 and in this order, as PyTorch computes source positions.
+    // fp32 and with a fused multiply-add, as PyTorch's build computes source positions.
     const float scale = static_cast<float>(inputSize) / static_cast<float>(outputSize);
     const auto clamped = [&](std::int64_t i) {
         return std::clamp<std::int64_t>(i, 0, inputSize - 1);
@@ -140,7 +143,7 @@ at::Tensor interpolationWeights(Interpolation kind, std::int64_t inputSize, std:
             row[clamped(static_cast<std::int64_t>(std::floor(output * scale)))] = 1;
             continue;
         }
-        const float source = scale * (output + 0.5F) - 0.5F;
+        const float source = std::fma(scale, output + 0.5F, -0.5F);
         if (kind == Interpolation::Bilinear) {
             const float position = std::max(source, 0.0F);
             const auto low = clamped(static_cast<std::int64_t>(position));
@@ -149,7 +152,7 @@ at::Tensor interpolationWeights(Interpolation kind, std::int64_t inputSize, std:
             row[clamped(low + 1)] += t;
         } else {
             const float base = std::floor(source);
-            const std::array<float, 4> taps = cubicTaps(source - base);
+            const std::array<float, 4> taps = cubicTaps(static_cast<double>(source - base));
             for (std::int64_t tap = 0; tap < 4; ++tap)
                 row[clamped(static_cast<std::int64_t>(base) - 1 + tap)] +=
                     taps[static_cast<std::size_t>(tap)];

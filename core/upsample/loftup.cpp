@@ -23,6 +23,11 @@ constexpr double layerNormEps = 1e-5;
 constexpr double batchNormEps = 1e-5;
 constexpr double finalNormEps = 1e-6; // ConvNeXt's channel norm
 
+/// oneDNN convolves very small pictures with other kernels, which add up in another order:
+/// rectangles are convolved at this size at least, so that the result does not depend on how a
+/// picture is tiled, to the last bit.
+constexpr std::int64_t smallestConvolved = 24;
+
 /// Both convolutions together reach this many pixels beyond a rectangle.
 constexpr std::int64_t halo = 2;
 
@@ -84,6 +89,18 @@ Rect grown(const Rect& rect, std::int64_t margin, const Extent& extent) {
     const std::int64_t y = std::max<std::int64_t>(rect.y - margin, 0);
     return {x, y, std::min(rect.right() + margin, extent.width) - x,
             std::min(rect.bottom() + margin, extent.height) - y};
+}
+
+/// `rect` grown to at least `side` pixels on each side where the picture has them.
+Rect atLeast(const Rect& rect, std::int64_t side, const Extent& extent) {
+    const auto span = [&](std::int64_t begin, std::int64_t length, std::int64_t limit) {
+        const std::int64_t wanted = std::min(std::max(length, side), limit);
+        return std::pair{std::clamp<std::int64_t>(begin - (wanted - length) / 2, 0, limit - wanted),
+                         wanted};
+    };
+    const auto [x, width] = span(rect.x, rect.width, extent.width);
+    const auto [y, height] = span(rect.y, rect.height, extent.height);
+    return {x, y, width, height};
 }
 
 /// The part `inner` of a 1 x C x h x w picture that shows `outer`.
@@ -151,10 +168,12 @@ LoftUpField::LoftUpField(std::shared_ptr<const LoftUpWeights> weights, const Fea
     }
 }
 
-at::Tensor LoftUpField::queryTokens(const Rect& rect, LoftUpStages* stages) const {
+at::Tensor LoftUpField::queryTokens(const Rect& rect, std::int64_t convolvedSide,
+                                    LoftUpStages* stages) const {
     const LoftUpWeights& w = *weights_;
-    const Rect outer = grown(rect, halo, extent_);
-    const Rect middle = grown(rect, halo - 1, extent_);
+    const Rect inner = atLeast(rect, convolvedSide, extent_);
+    const Rect outer = grown(inner, halo, extent_);
+    const Rect middle = grown(inner, halo - 1, extent_);
 
     const at::Tensor fourier = w.fourier_feat.encode(coordinates_, scaled_, outer);
     const at::Tensor normed = w.first_conv_norm(fourier);
@@ -185,10 +204,11 @@ at::Tensor LoftUpField::feedForward(const CrossAttentionBlock& block, const at::
     return block.ff_contract(at::gelu(block.ff_expand(block.ff_norm(x))));
 }
 
-at::Tensor LoftUpField::run(const Rect& rect, LoftUpStages* stages) const {
+at::Tensor LoftUpField::run(const Rect& rect, std::int64_t convolvedSide,
+                            LoftUpStages* stages) const {
     const at::NoGradGuard noGrad;
     const LoftUpWeights& w = *weights_;
-    at::Tensor x = queryTokens(rect, stages);
+    at::Tensor x = queryTokens(rect, convolvedSide, stages);
     for (std::size_t i = 0; i < w.layers.size(); ++i) {
         const CrossAttentionBlock& block = w.layers[i];
         const auto& [keys, values] = keysValues_[i];
@@ -202,17 +222,18 @@ at::Tensor LoftUpField::run(const Rect& rect, LoftUpStages* stages) const {
 }
 
 at::Tensor LoftUpField::evaluate(const Rect& rect) const {
-    return run(rect, nullptr);
+    return run(rect, smallestConvolved, nullptr);
 }
 
 at::Tensor LoftUpField::evaluate(const Rect& rect, LoftUpStages& stages) const {
-    return run(rect, &stages);
+    return run(rect, smallestConvolved, &stages);
 }
 
 std::optional<at::Tensor> LoftUpField::attend(const Pixel& pixel) const {
     const at::NoGradGuard noGrad;
     LoftUpStages stages;
-    run({pixel.x, pixel.y, 1, 1}, &stages);
+    // A click has to be quick, and attention weights are far less sensitive than features.
+    run({pixel.x, pixel.y, 1, 1}, 1, &stages);
     std::vector<at::Tensor> maps;
     for (std::size_t i = 0; i < weights_->layers.size(); ++i) {
         const at::Tensor& x = i == 0 ? stages.firstConv : stages.afterBlock[i - 1];

@@ -93,10 +93,12 @@ private:
         at::Tensor values; ///< heads x N x D / heads
     };
 
-    at::Tensor queryTokens(const Rect& rect, LoftUpStages* stages) const;
+    /// Query tokens of `rect`; the convolutions run over at least `convolvedSide` pixels each way.
+    at::Tensor queryTokens(const Rect& rect, std::int64_t convolvedSide,
+                           LoftUpStages* stages) const;
     at::Tensor blockQuery(std::size_t block, const at::Tensor& x) const;
     at::Tensor feedForward(const CrossAttentionBlock& block, const at::Tensor& x) const;
-    at::Tensor run(const Rect& rect, LoftUpStages* stages) const;
+    at::Tensor run(const Rect& rect, std::int64_t convolvedSide, LoftUpStages* stages) const;
 
     std::shared_ptr<const LoftUpWeights> weights_;
     Extent extent_;
