@@ -9,6 +9,8 @@ import check_layers
 CLEAN = {
     "core/base/error.h": "#include <string>",
     "core/image/image.h": '#include "core/base/error.h"\n#include <opencv2/core.hpp>',
+    "core/backbone/vit_spec.h": '#include "core/base/error.h"',
+    "core/weights/recognise.h": '#include "core/backbone/vit_spec.h"',
     "core/backbone/backbone.h": '#include "core/image/image.h"\n#include <ATen/core/Tensor.h>',
     "core/upsample/field.h": '#include "core/backbone/backbone.h"',
     "ui/render/texture.h": '#include "core/image/image.h"\n#include <QOpenGLFunctions_3_3_Core>',
@@ -34,6 +36,14 @@ VIOLATIONS = {
     "backbone includes upsample": (
         {"core/backbone/a.cpp": '#include "core/upsample/field.h"'},
         "core/backbone must not include",
+    ),
+    "weights includes backbone": (
+        {"core/weights/a.h": '#include "core/backbone/backbone.h"'},
+        "core/weights must not include",
+    ),
+    "a description includes more than base": (
+        {"core/backbone/vit_spec.h": '#include "core/image/image.h"'},
+        "core/descriptions must not include core/image/image.h",
     ),
     "a relative path": ({"core/base/a.h": '#include "../image/image.h"'}, None),
     "a folder of core that is not in the order": (
