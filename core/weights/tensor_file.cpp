@@ -5,6 +5,7 @@
 #include "core/base/sha256.h"
 #include "core/weights/mapped_file.h"
 #include "core/weights/npy.h"
+#include "core/weights/pth.h"
 #include "core/weights/safetensors.h"
 
 #include <fmt/format.h>
@@ -41,6 +42,20 @@ bool looksLikeSafetensors(std::span<const std::byte> bytes) {
            headerSize <= maxSafetensorsHeader;
 }
 
+/// Protocols 2 to 5 start so; legacy torch.save files are a row of such pickles.
+bool looksLikePickle(std::span<const std::byte> bytes) {
+    return bytes.size() > 2 && std::to_integer<int>(bytes[0]) == 0x80 &&
+           std::to_integer<int>(bytes[1]) >= 2 && std::to_integer<int>(bytes[1]) <= 5;
+}
+
+/// Text out of a file may hold terminal commands; messages must not.
+std::string printable(std::string text) {
+    std::replace_if(
+        text.begin(), text.end(),
+        [](unsigned char letter) { return letter < 0x20 || letter == 0x7F; }, '?');
+    return text;
+}
+
 std::string lowerCase(std::string text) {
     std::transform(text.begin(), text.end(), text.begin(),
                    [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
@@ -62,6 +77,16 @@ Result<TensorFile> readFormat(const std::shared_ptr<const MappedFile>& mapped,
         LOFTSCOPE_CHECK(readSafetensors(mapped, file));
         return file;
     }
+    if (startsWith(bytes, "PK\x03\x04") || startsWith(bytes, "PK\x05\x06")) {
+        LOFTSCOPE_CHECK(readPth(mapped, file));
+        return file;
+    }
+    if (looksLikePickle(bytes)) {
+        return fail(ErrorCode::Unsupported,
+                    fmt::format("'{}' is a pickle as PyTorch wrote it before version 1.6; save it "
+                                "again with torch.save(torch.load(OLD, weights_only=True), NEW).",
+                                path.string()));
+    }
     return fail(ErrorCode::Unsupported,
                 fmt::format("'{}' is not a tensor file that is known here: give safetensors, a "
                             "PyTorch .pth, a TorchScript archive or .npy.",
@@ -69,12 +94,17 @@ Result<TensorFile> readFormat(const std::shared_ptr<const MappedFile>& mapped,
 }
 
 Result<TensorFile> readMapped(const fs::path& path, bool withDigest) {
-    return guarded(fmt::format("reading '{}'", path.string()), [&]() -> Result<TensorFile> {
-        LOFTSCOPE_TRY(const std::shared_ptr<const MappedFile> mapped, MappedFile::open(path));
-        LOFTSCOPE_TRY(TensorFile file, readFormat(mapped, path));
-        if (withDigest) file.sha256 = sha256(mapped->bytes());
-        return file;
-    });
+    Result<TensorFile> read =
+        guarded(fmt::format("reading '{}'", path.string()), [&]() -> Result<TensorFile> {
+            LOFTSCOPE_TRY(const std::shared_ptr<const MappedFile> mapped, MappedFile::open(path));
+            LOFTSCOPE_TRY(TensorFile file, readFormat(mapped, path));
+            if (withDigest) file.sha256 = sha256(mapped->bytes());
+            for (std::string& warning : file.warnings)
+                warning = printable(std::move(warning));
+            return file;
+        });
+    if (!read) read.error().message = printable(std::move(read.error().message));
+    return read;
 }
 
 struct Reference {
