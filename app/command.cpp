@@ -161,7 +161,7 @@ int CommandLine::run(int argc, char** argv) {
         std::fprintf(stderr, "loftscope: the result could not be written to standard output.\n");
         return 1;
     }
-    return 0;
+    return context.partlyFailed ? 1 : 0;
 }
 
 } // namespace loftscope::app

@@ -32,6 +32,8 @@ struct CommandContext {
     nlohmann::ordered_json result;
     /// The same for people; printed on stdout without --json. Ends with a newline or is empty.
     std::string text;
+    /// There is a result, but a part of what was asked for failed: exit code 1.
+    bool partlyFailed = false;
 
     /// A sentence on stderr that does not stop the command.
     void warn(const std::string& sentence) const;

@@ -37,17 +37,28 @@ constexpr std::size_t shownTensors = 20;
 
 std::string_view typeName(at::ScalarType type) {
     switch (type) {
-    case at::kFloat: return "fp32";
-    case at::kHalf: return "fp16";
-    case at::kBFloat16: return "bf16";
-    case at::kDouble: return "fp64";
-    case at::kLong: return "int64";
-    case at::kInt: return "int32";
-    case at::kShort: return "int16";
-    case at::kChar: return "int8";
-    case at::kByte: return "uint8";
-    case at::kBool: return "bool";
-    default: return c10::toString(type);
+    case at::kFloat:
+        return "fp32";
+    case at::kHalf:
+        return "fp16";
+    case at::kBFloat16:
+        return "bf16";
+    case at::kDouble:
+        return "fp64";
+    case at::kLong:
+        return "int64";
+    case at::kInt:
+        return "int32";
+    case at::kShort:
+        return "int16";
+    case at::kChar:
+        return "int8";
+    case at::kByte:
+        return "uint8";
+    case at::kBool:
+        return "bool";
+    default:
+        return c10::toString(type);
     }
 }
 
@@ -59,12 +70,19 @@ std::string printable(std::string text) {
     return text;
 }
 
-std::string shapeText(const at::Tensor& tensor) {
-    return tensor.dim() == 0 ? "one value" : fmt::format("{}", fmt::join(tensor.sizes(), " x "));
+std::string shortened(const std::string& text) {
+    constexpr std::size_t longest = 100;
+    return text.size() <= longest ? text : text.substr(0, longest) + " ... (all with --json)";
 }
 
-std::string extentText(const Extent& extent) {
-    return fmt::format("{} x {}", extent.height, extent.width);
+/// What is learned: buffers such as BatchNorm's statistics are no parameters.
+bool isParameter(std::string_view key, const at::Tensor& tensor) {
+    return tensor.is_floating_point() && !key.ends_with("running_mean") &&
+           !key.ends_with("running_var");
+}
+
+std::string shapeText(const at::Tensor& tensor) {
+    return tensor.dim() == 0 ? "one value" : fmt::format("{}", fmt::join(tensor.sizes(), " x "));
 }
 
 std::string sizeText(std::uintmax_t bytes) {
@@ -176,11 +194,10 @@ std::string factText(const ordered_json& value) {
 
 template <typename Spec>
 void describeModel(Report& report, const StateDict& state, const Spec& spec,
-                   std::string_view family, std::vector<std::string>& warnings) {
+                   std::string_view family) {
     report.json["family"] = family;
     report.json["model"] = spec.name;
     line(report, "model", spec.name);
-    std::vector<std::string> parts;
     for (const auto& [name, value] : factsOf(spec)) {
         report.json["architecture"][name] = value;
         std::string words = name;
@@ -207,8 +224,8 @@ void describeTensor(Report& report, const std::string& key, const at::Tensor& te
         entry["mean"] = range->mean;
         entry["nan"] = range->nanCount;
         entry["infinite"] = range->infiniteCount;
-        text += fmt::format(", {:.6g} .. {:.6g}, mean {:.6g}", range->low, range->high,
-                            range->mean);
+        text +=
+            fmt::format(", {:.6g} .. {:.6g}, mean {:.6g}", range->low, range->high, range->mean);
         if (range->nanCount > 0) text += fmt::format(", {} NaN", range->nanCount);
         if (range->infiniteCount > 0) text += fmt::format(", {} infinite", range->infiniteCount);
     }
@@ -230,11 +247,11 @@ Report describe(const TensorFile& file, const InspectOptions& options) {
     std::vector<std::string> warnings = file.warnings;
     const RecognisedModel model = recogniseModel(file.tensors);
     if (const auto* vit = std::get_if<VitSpec>(&model)) {
-        describeModel(report, file.tensors, *vit, "vit", warnings);
+        describeModel(report, file.tensors, *vit, "vit");
     } else if (const auto* loftUp = std::get_if<LoftUpSpec>(&model)) {
         const std::vector<std::string> more = warningsAbout(*loftUp);
         warnings.insert(warnings.end(), more.begin(), more.end());
-        describeModel(report, file.tensors, *loftUp, "loftup", warnings);
+        describeModel(report, file.tensors, *loftUp, "loftup");
     } else {
         const auto& unknown = std::get<UnknownModel>(model);
         report.json["family"] = nullptr;
@@ -245,7 +262,7 @@ Report describe(const TensorFile& file, const InspectOptions& options) {
             report.json["closest"] = unknown.closest;
             report.json["reason"] = unknown.reason;
             line(report, "model",
-                 fmt::format("not known; closest is a {}, but {}", unknown.closest, unknown.reason));
+                 fmt::format("not known; closest: {}, but {}", unknown.closest, unknown.reason));
             keyList(report, "missing", unknown.missing);
         }
     }
@@ -254,7 +271,7 @@ Report describe(const TensorFile& file, const InspectOptions& options) {
     std::int64_t parameters = 0;
     std::map<std::string, std::int64_t> types;
     for (const auto& [key, tensor] : file.tensors) {
-        if (tensor.is_floating_point()) parameters += tensor.numel();
+        if (isParameter(key, tensor)) parameters += tensor.numel();
         ++types[std::string(typeName(tensor.scalar_type()))];
     }
     report.json["parameters"] = parameters;
@@ -264,12 +281,13 @@ Report describe(const TensorFile& file, const InspectOptions& options) {
     for (const auto& [type, count] : types)
         typeTexts.push_back(fmt::format("{} {}", count, type));
     line(report, "parameters", groupedNumber(parameters));
-    line(report, "tensors", fmt::format("{} ({})", file.tensors.size(), fmt::join(typeTexts, ", ")));
+    line(report, "tensors",
+         fmt::format("{} ({})", file.tensors.size(), fmt::join(typeTexts, ", ")));
 
     if (!file.metadata.empty()) {
         report.json["metadata"] = file.metadata;
         for (const auto& [name, value] : file.metadata)
-            line(report, "metadata", fmt::format("{} = {}", name, value));
+            line(report, "metadata", fmt::format("{} = {}", name, shortened(value)));
     }
     report.json["warnings"] = warnings;
     for (const std::string& warning : warnings)
@@ -290,29 +308,23 @@ Report describe(const TensorFile& file, const InspectOptions& options) {
 
 Result<void> inspect(CommandContext& context, const InspectOptions& options) {
     context.result["files"] = ordered_json::array();
-    std::vector<Error> errors;
     for (const std::string& path : options.files) {
         context.run.throwIfStopped();
-        Result<TensorFile> file = readTensorFile(path);
-        Result<Report> report =
-            file ? guarded(fmt::format("inspecting '{}'", path),
-                           [&] { return describe(*file, options); })
-                 : Result<Report>(std::unexpected(file.error()));
+        const Result<TensorFile> file = readTensorFile(path);
+        Result<Report> report = file ? guarded(fmt::format("inspecting '{}'", path),
+                                               [&] { return describe(*file, options); })
+                                     : Result<Report>(std::unexpected(file.error()));
         if (report) {
             context.result["files"].push_back(std::move(report->json));
             context.text += report->text;
         } else {
-            errors.push_back(report.error());
+            context.partlyFailed = true;
+            context.warn(report.error().message);
             context.result["files"].push_back({{"file", path}, {"error", report.error().message}});
-            context.text += fmt::format("{}\n  cannot be read: {}\n", printable(path),
-                                        report.error().message);
+            context.text += fmt::format("{}\n  cannot be read\n", printable(path));
         }
     }
-    if (errors.empty()) return {};
-    return fail(ErrorCode::Malformed, errors.size() == 1
-                                          ? errors.front().message
-                                          : fmt::format("{} of {} files could not be read.",
-                                                        errors.size(), options.files.size()));
+    return {};
 }
 
 } // namespace

@@ -3,5 +3,6 @@
 
 int main(int argc, char** argv) {
     loftscope::app::CommandLine line;
+    loftscope::app::addInspectCommand(line);
     return line.run(argc, argv);
 }

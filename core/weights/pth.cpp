@@ -119,6 +119,14 @@ bool isPythonModule(const PickleNode& node) {
            attribute(contents(node), "_modules") != nullptr;
 }
 
+/// What training frameworks keep beside the weights.
+bool isBookkeeping(std::string_view key) {
+    static constexpr std::array<std::string_view, 4> beginnings{"optimizer", "lr_schedul",
+                                                                "callbacks", "loops"};
+    return std::any_of(beginnings.begin(), beginnings.end(),
+                       [key](std::string_view beginning) { return key.starts_with(beginning); });
+}
+
 /// A dictionary of tensors (or a module) somewhere in the file.
 struct Candidate {
     std::string path; ///< keys that lead to it, joined by dots; empty for the file's own
@@ -168,7 +176,7 @@ private:
         forEachText(contents(node), [&](std::string_view key, const PickleNode& value) {
             if (value.kind == PickleKind::Tensor) {
                 own.tensors[std::string(key)] = value.tensor.get();
-            } else if (result && !key.starts_with("optimizer") && !key.starts_with("lr_schedul")) {
+            } else if (result && !isBookkeeping(key)) {
                 result =
                     visit(value, path.empty() ? std::string(key) : fmt::format("{}.{}", path, key),
                           depth + 1);
@@ -201,7 +209,9 @@ private:
 
 std::string choiceWarning(const std::vector<Candidate>& candidates) {
     const auto describe = [](const Candidate& candidate) {
-        return fmt::format("'{}' ({} tensor{})", candidate.path.empty() ? "(top)" : candidate.path,
+        constexpr std::size_t longest = 60;
+        return fmt::format("'{}' ({} tensor{})",
+                           candidate.path.empty() ? "(top)" : candidate.path.substr(0, longest),
                            candidate.tensors.size(), candidate.tensors.size() == 1 ? "" : "s");
     };
     constexpr std::size_t shown = 4;

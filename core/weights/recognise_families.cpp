@@ -54,7 +54,7 @@ const std::vector<Family>& families() {
           "trunk.blocks.0.norm1.weight", "trunk.norm.weight"}},
         {"AnyUp upsampler",
          "this upsampler is not supported",
-         {"key_features_encoder.0.weight", "image_encoder.0.weight", "key_encoder.0.weight",
+         {"key_features_encoder.0.basis", "image_encoder.0.weight", "key_encoder.0.weight",
           "query_encoder.0.weight"}},
         {"FeatUp joint-bilateral stack",
          "this upsampler is not supported",
@@ -101,8 +101,8 @@ Error unknownModelError(const UnknownModel& model) {
                 "lists them."};
     }
     std::string message =
-        fmt::format("These weights come closest to a {}, but {}", model.closest,
-                    model.reason.empty() ? "its shapes do not fit" : model.reason);
+        fmt::format("These weights are of no model that is known here; closest: {}, but {}",
+                    model.closest, model.reason.empty() ? "its shapes do not fit" : model.reason);
     if (!model.missing.empty()) message += fmt::format(": {}", fmt::join(model.missing, ", "));
     return {ErrorCode::Unsupported, message + "."};
 }
