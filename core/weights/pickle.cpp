@@ -331,10 +331,9 @@ private:
 
     /// `_rebuild_tensor*`: storage, offset, sizes, strides, ... A storage of a kind that is not
     /// known here makes the tensor a record too.
-    Node* rebuildTensor(const Node* function, const Node* arguments,
-                        std::optional<at::ScalarType> type) {
+    Node* rebuildTensor(const Node* arguments, std::optional<at::ScalarType> type) {
         if (!arguments->items.empty() && arguments->items[0]->kind == PickleKind::Record)
-            return makeRecord(function);
+            return makeRecord(arguments->items[0]);
         const PickledTensor& storage = *argument(arguments, 0, PickleKind::Storage)->tensor;
         auto tensor = std::make_unique<PickledTensor>();
         tensor->storage = storage.storage;
@@ -412,11 +411,11 @@ private:
         const std::string_view name = function->name;
         if (module == "torch._utils") {
             if (name == "_rebuild_tensor" || name == "_rebuild_tensor_v2")
-                return rebuildTensor(function, arguments, std::nullopt);
+                return rebuildTensor(arguments, std::nullopt);
             if (name == "_rebuild_tensor_v3") {
                 const Node* dtype = argument(arguments, 6, PickleKind::Global);
                 const std::optional<at::ScalarType> type = lookUp(dtypes, dtype->name);
-                return type ? rebuildTensor(function, arguments, type) : makeRecord(dtype);
+                return type ? rebuildTensor(arguments, type) : makeRecord(dtype);
             }
             if (name == "_rebuild_parameter" || name == "_rebuild_parameter_with_state") {
                 if (arguments->items.empty()) throw Malformed("a parameter is described wrongly");

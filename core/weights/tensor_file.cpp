@@ -82,10 +82,11 @@ Result<TensorFile> readFormat(const std::shared_ptr<const MappedFile>& mapped,
         return file;
     }
     if (looksLikePickle(bytes)) {
-        return fail(ErrorCode::Unsupported,
-                    fmt::format("'{}' is a pickle as PyTorch wrote it before version 1.6; save it "
-                                "again with torch.save(torch.load(OLD, weights_only=True), NEW).",
-                                path.string()));
+        return fail(
+            ErrorCode::Unsupported,
+            fmt::format("'{}' is a bare pickle, as PyTorch wrote before version 1.6; save it "
+                        "again in Python with torch.save(torch.load(OLD, weights_only=True), NEW).",
+                        path.string()));
     }
     return fail(ErrorCode::Unsupported,
                 fmt::format("'{}' is not a tensor file that is known here: give safetensors, a "
