@@ -6,8 +6,6 @@
 #include "core/image/image.h"
 
 #include <filesystem>
-#include <map>
-#include <string>
 
 namespace loftscope {
 

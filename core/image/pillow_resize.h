@@ -10,15 +10,21 @@ namespace loftscope {
 
 enum class PillowFilter { Box, Bilinear, Bicubic, Lanczos };
 
-/// Pillow's `Image.resize`: horizontal pass, then vertical pass, each with 8-bit output and
-/// fixed-point weights (ImagingResample of Pillow's libImaging). `size` must not be empty.
+/// Pillow 13's `Image.resize`: a horizontal and a vertical pass, each with 8-bit output and
+/// fixed-point weights (ImagingResample of Pillow's libImaging). The horizontal pass comes first,
+/// unless the height shrinks by more than twice as many pixels as the width (Pillow up to 12 knows
+/// no such exception: there, photos taller than 2:1 can differ by a grey level). `size` must not be
+/// empty.
 Image pillowResize(const Image& image, Extent size, PillowFilter filter);
 
 /// torchvision's `Resize(shortSide)` size rule: the long side is int(shortSide * long / short).
 Extent torchvisionResizedExtent(Extent original, std::int64_t shortSide);
 
-/// torchvision's `CenterCrop(size)`: offset int(round((n - size) / 2.0)) with banker's rounding.
-/// The picture must be at least as large.
+/// Where torchvision's `CenterCrop(size)` cuts: offset int(round((n - size) / 2.0)) with banker's
+/// rounding. `original` must be at least as large as `size`.
+Rect centeredRect(Extent original, Extent size);
+
+/// torchvision's `CenterCrop(size)`. The picture must be at least as large.
 Image centerCrop(const Image& image, Extent size);
 
 /// The pixels of `rect`, which must lie inside.
