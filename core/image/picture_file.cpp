@@ -95,7 +95,13 @@ Result<PictureFileInfo> inspectPng(Bytes bytes, const std::string& name) {
             return truncated(name);
         const Bytes content = part(bytes, at + 8, *length);
         const auto is = [&](std::string_view type) { return hasAt(bytes, at + 4, type); };
-        if (is("IHDR")) colorType = number(content, 9, 1, ByteOrder::Big).value_or(0);
+        if (is("IHDR")) {
+            if (number(content, 0, 4, ByteOrder::Big) == 0U ||
+                number(content, 4, 4, ByteOrder::Big) == 0U)
+                return fail(ErrorCode::InvalidArgument,
+                            fmt::format("'{}' has no pixels: choose another picture.", name));
+            colorType = number(content, 9, 1, ByteOrder::Big).value_or(0);
+        }
         if (is("eXIf")) info.orientation = orientationOfMarkedExif(content);
         if (is("acTL")) info.animated = number(content, 0, 4, ByteOrder::Big).value_or(1) > 1;
         if (is("tRNS") && (colorType == 0 || colorType == 2)) {

@@ -32,7 +32,8 @@ struct PictureFileInfo {
 };
 
 /// Reads the container, not the pixels; every access is bounds-checked. `name` is for messages.
-/// Errors: Malformed (empty or cut off), Unsupported (not a picture of a kind that can be read).
+/// Errors: Malformed (empty or cut off), InvalidArgument (no pixels), Unsupported (not a picture of
+/// a kind that can be read).
 Result<PictureFileInfo> inspectPictureFile(std::span<const std::byte> bytes,
                                            const std::string& name);
 

@@ -152,17 +152,14 @@ TEST(PillowResize, CopiesWhatKeepsItsSize) {
 }
 
 TEST(PillowResize, RoundsEveryPass) {
-    // Worked out by hand: the means of (10, 11) and (0, 1) round to 11 and 1 (halves up), their
-    // mean 6 stays; unrounded passes would give 5.5 -> 6 as well, but (10, 11; 0, 0) tells them
-    // apart: 11 and 0 give 5.5 -> 6, while the mean of all four is 5.25 -> 5.
-    const auto picture = [](std::array<std::uint8_t, 4> levels) {
-        std::vector<std::uint8_t> pixels;
-        for (const std::uint8_t level : levels)
-            pixels.insert(pixels.end(), 3, level);
-        return Image({2, 2}, std::move(pixels));
-    };
-    EXPECT_EQ(pillowResize(picture({10, 11, 0, 0}), {1, 1}, PillowFilter::Box).pixels()[0], 6);
-    EXPECT_EQ(pillowResize(picture({10, 0, 11, 0}), {1, 1}, PillowFilter::Box).pixels()[0], 5);
+    // (10, 11) becomes 10.5, rounded to 11; with the 0 below it 5.5, rounded to 6. The mean of all
+    // four is 5.25, which would be 5.
+    std::vector<std::uint8_t> pixels;
+    for (const int level : {10, 11, 0, 0})
+        pixels.insert(pixels.end(), 3, static_cast<std::uint8_t>(level));
+    const Image picture({2, 2}, std::move(pixels));
+    EXPECT_THAT(pillowResize(picture, {1, 1}, PillowFilter::Box).pixels(),
+                testing::ElementsAre(6, 6, 6));
 }
 
 TEST(PillowResize, RefusesEmptySizes) {
