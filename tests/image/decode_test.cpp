@@ -148,11 +148,12 @@ TEST(Decode, TakesTheHighByteOfSixteenBits) {
 }
 
 TEST(Decode, ComposesTransparencyAsAsked) {
-    cv::Mat pixels(1, 4, CV_8UC4);
+    cv::Mat pixels(1, 5, CV_8UC4);
     pixels.at<cv::Vec4b>(0, 0) = {10, 20, 30, 255};
     pixels.at<cv::Vec4b>(0, 1) = {10, 20, 30, 0};
     pixels.at<cv::Vec4b>(0, 2) = {10, 20, 30, 128};
     pixels.at<cv::Vec4b>(0, 3) = {255, 0, 1, 1};
+    pixels.at<cv::Vec4b>(0, 4) = {100, 100, 100, 30};
     const Bytes png = test::encode(".png", pixels);
 
     const auto white = decodePhoto(png, "a.png");
@@ -163,6 +164,7 @@ TEST(Decode, ComposesTransparencyAsAsked) {
     // (30 * 128 + 255 * 127) / 255 = 142.06, (20 ...) = 137.04, (10 ...) = 132.02
     EXPECT_EQ(at(white->image, 2, 0), (Color{142, 137, 132}));
     EXPECT_EQ(at(white->image, 3, 0), (Color{254, 254, 255}));
+    EXPECT_EQ(at(white->image, 4, 0), (Color{237, 237, 237})); // 236.76
     EXPECT_THAT(white->notes, ElementsAre(HasSubstr("over white")));
 
     const auto black = decodePhoto(png, "a.png", AlphaRule::OverBlack);

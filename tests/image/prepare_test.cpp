@@ -86,7 +86,9 @@ TEST(Prepare, MapsPixelsThereAndBack) {
     EXPECT_EQ(mapping.preparedFromPhoto({54, 4}), (Pixel{0, 0}));
     EXPECT_EQ(mapping.preparedFromPhoto({55, 5}), (Pixel{1, 1}));
     EXPECT_EQ(mapping.preparedFromPhoto({49, 0}), (Pixel{-1, 0}));
+    EXPECT_EQ(mapping.preparedFromPhoto({-1, -1}), (Pixel{-11, -1}));
     EXPECT_EQ(mapping.photoFromPrepared({0, 0}), (Pixel{52, 2}));
+    EXPECT_EQ(mapping.photoFromPrepared({-11, -1}), (Pixel{-3, -3}));
     EXPECT_EQ(mapping.photoFromPrepared({59, 59}), (Pixel{347, 297}));
     for (std::int64_t i = 0; i < 60; ++i)
         EXPECT_EQ(mapping.preparedFromPhoto(mapping.photoFromPrepared({i, 59 - i})),
