@@ -2,7 +2,14 @@
 #include "app/commands.h"
 
 int main(int argc, char** argv) {
-    loftscope::app::CommandLine line;
-    loftscope::app::addInspectCommand(line);
+    using namespace loftscope::app;
+    CommandLine line;
+    addInspectCommand(line);
+    addFeaturesCommand(line);
+    addUpsampleCommand(line);
+    addAttendCommand(line);
+    addSimilarityCommand(line);
+    addPcaCommand(line);
+    addMetricsCommand(line);
     return line.run(argc, argv);
 }

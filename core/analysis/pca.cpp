@@ -109,17 +109,17 @@ PcaBasis basisFromMoments(const at::Tensor& mean, const at::Tensor& second,
 }
 
 Result<PcaBasis> fitPca(std::span<const PcaSource> sources, std::int64_t components,
-                        const RunContext& context) {
+                        std::int64_t tile, const RunContext& context) {
     return fitJointly(sources, components, [&](const FeatureField& field) {
         Moments moments(field.channels());
-        forEachTile(field, wholeOf(field.extent()), defaultTile, "fitting PCA", context,
+        forEachTile(field, wholeOf(field.extent()), tile, "fitting PCA", context,
                     [&](const Rect&, const at::Tensor& block) { moments.add(block); });
         return moments;
     });
 }
 
 Result<PcaBasis> fitPcaAsPublished(std::span<const PcaSource> sources, std::int64_t components,
-                                   const RunContext& context) {
+                                   std::int64_t tile, const RunContext& context) {
     const std::int64_t side = sources.empty() ? 0 : sources.front().field->extent().height;
     return fitJointly(sources, components, [&](const FeatureField& field) {
         const Extent extent = field.extent();
@@ -130,7 +130,7 @@ Result<PcaBasis> fitPcaAsPublished(std::span<const PcaSource> sources, std::int6
         const at::Tensor columns = weights(extent.width); // side x W
         // The resize is linear, so that tiles add up.
         at::Tensor resized = at::zeros({field.channels(), side, side});
-        forEachTile(field, wholeOf(extent), defaultTile, "fitting PCA", context,
+        forEachTile(field, wholeOf(extent), tile, "fitting PCA", context,
                     [&](const Rect& rect, const at::Tensor& block) {
                         resized += at::matmul(
                             rows.slice(1, rect.y, rect.bottom()),

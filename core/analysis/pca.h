@@ -50,16 +50,16 @@ struct PcaSource {
     std::string name; ///< for PcaBasis::fittedOn
 };
 
-/// Fits `components` directions to the fields together. Every field has the same weight, whatever
-/// its size. Errors: Mismatch (different channels), InvalidArgument (more components than
-/// channels), OutOfMemory, Cancelled.
+/// Fits `components` directions to the fields together, walking over each in tiles. Every field has
+/// the same weight, whatever its size. Errors: Mismatch (different channels), InvalidArgument (more
+/// components than channels), OutOfMemory, Cancelled.
 Result<PcaBasis> fitPca(std::span<const PcaSource> sources, std::int64_t components,
-                        const RunContext& context);
+                        std::int64_t tile, const RunContext& context);
 
 /// The published LoftUp code's joint fit: each map is first resized bilinearly to h x h, h = rows
 /// of the first map. (Its own randomised solver is not reproduced: the directions here are exact.)
 Result<PcaBasis> fitPcaAsPublished(std::span<const PcaSource> sources, std::int64_t components,
-                                   const RunContext& context);
+                                   std::int64_t tile, const RunContext& context);
 
 /// Directions from moments that were accumulated elsewhere; `second` is E[x x^T].
 PcaBasis basisFromMoments(const at::Tensor& mean, const at::Tensor& second,

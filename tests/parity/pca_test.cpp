@@ -28,7 +28,7 @@ TEST_P(PublishedPca, JointFitAndProjectionsEqualTheReference) {
     const auto low = makeGridField({golden["input.lr"][0]});
     const auto high = makeGridField({golden["input.hr"][0]});
     const std::array sources{PcaSource{low.get(), "low-res"}, PcaSource{high.get(), "high-res"}};
-    const auto basis = fitPcaAsPublished(sources, 3, {});
+    const auto basis = fitPcaAsPublished(sources, 3, 9, {});
     ASSERT_TRUE(basis.has_value()) << basis.error().message;
     EXPECT_EQ(basis->fittedOn, "low-res + high-res");
     EXPECT_LE(difference(basis->mean, golden["mean"]).max, 1e-5);
@@ -66,7 +66,7 @@ TEST(Pca, RecoversPlantedDirectionsWhateverTheTiles) {
             .reshape({16, 150, 70});
     const auto field = makeGridField({values});
     const std::array sources{PcaSource{field.get(), "test"}};
-    const auto basis = fitPca(sources, 3, {});
+    const auto basis = fitPca(sources, 3, 9, {});
     ASSERT_TRUE(basis.has_value());
     const at::Tensor found = basis->components.abs();
     for (const std::int64_t i : {0, 1, 2}) {
@@ -88,7 +88,7 @@ TEST(Pca, FieldsOfDifferentSizeCountAlike) {
     const auto a = makeGridField({small});
     const auto b = makeGridField({large});
     const std::array sources{PcaSource{a.get(), "a"}, PcaSource{b.get(), "b"}};
-    const auto basis = fitPca(sources, 2, {});
+    const auto basis = fitPca(sources, 2, 9, {});
     ASSERT_TRUE(basis.has_value());
     EXPECT_LE(
         difference(basis->mean, (small.flatten(1).mean(1) + large.flatten(1).mean(1)) / 2).max,
@@ -98,7 +98,7 @@ TEST(Pca, FieldsOfDifferentSizeCountAlike) {
 TEST(Pca, ConstantFeaturesShowAsGreyNotAsNoise) {
     const auto field = makeGridField({at::ones({8, 5, 6}) * 0.3});
     const std::array sources{PcaSource{field.get(), "constant"}};
-    const auto basis = fitPca(sources, 3, {});
+    const auto basis = fitPca(sources, 3, 9, {});
     ASSERT_TRUE(basis.has_value());
     const auto scores = projectField(*basis, *field, 64, {});
     for (const PcaScaling scaling :
@@ -135,10 +135,10 @@ TEST(Pca, RefusesWhatDoesNotFit) {
     const auto a = makeGridField({at::randn({4, 2, 2})});
     const auto b = makeGridField({at::randn({5, 2, 2})});
     const std::array both{PcaSource{a.get(), "a"}, PcaSource{b.get(), "b"}};
-    EXPECT_EQ(fitPca(both, 2, {}).error().code, ErrorCode::Mismatch);
+    EXPECT_EQ(fitPca(both, 2, 9, {}).error().code, ErrorCode::Mismatch);
     const std::array one{PcaSource{a.get(), "a"}};
-    EXPECT_EQ(fitPca(one, 5, {}).error().code, ErrorCode::InvalidArgument);
-    const auto basis = fitPca(one, 2, {});
+    EXPECT_EQ(fitPca(one, 5, 9, {}).error().code, ErrorCode::InvalidArgument);
+    const auto basis = fitPca(one, 2, 9, {});
     EXPECT_EQ(projectField(*basis, *b, 64, {}).error().code, ErrorCode::Mismatch);
 }
 
@@ -147,7 +147,7 @@ TEST(Pca, StopsWhenAsked) {
     const std::array sources{PcaSource{field.get(), "a"}};
     std::stop_source stop;
     stop.request_stop();
-    const auto basis = fitPca(sources, 2, {stop.get_token(), {}});
+    const auto basis = fitPca(sources, 2, 9, {stop.get_token(), {}});
     ASSERT_FALSE(basis.has_value());
     EXPECT_EQ(basis.error().code, ErrorCode::Cancelled);
 }

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/scene_options.h"
+
+#include "core/upsample/interpolation.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <map>
+
+namespace loftscope::app {
+
+namespace {
+
+const std::map<std::string, FitRule> fitRules{{"whole", FitRule::Whole},
+                                              {"crop", FitRule::CenterSquare}};
+const std::map<std::string, AlphaRule> alphaRules{
+    {"white", AlphaRule::OverWhite}, {"black", AlphaRule::OverBlack}, {"drop", AlphaRule::Drop}};
+const std::map<std::string, PositionRule> positionRules{{"offset", PositionRule::HubOffset},
+                                                        {"size", PositionRule::SizeNoAntialias},
+                                                        {"antialias", PositionRule::SizeAntialias}};
+
+template <typename Rule>
+std::vector<std::string> namesOf(const std::map<std::string, Rule>& rules) {
+    std::vector<std::string> names;
+    for (const auto& [name, rule] : rules)
+        names.push_back(name);
+    return names;
+}
+
+Result<std::int64_t> parseInteger(std::string_view text, std::string_view what) {
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size())
+        return fail(ErrorCode::InvalidArgument,
+                    fmt::format("'{}' is not a whole number in {}.", text, what));
+    return value;
+}
+
+Result<OutputSize> parseOutputSize(const std::string& text) {
+    OutputSize size;
+    const std::size_t cross = text.find('x');
+    if (cross == std::string::npos) {
+        LOFTSCOPE_TRY(size.shortSide, parseInteger(text, "--size N"));
+        if (size.shortSide < 1)
+            return fail(ErrorCode::InvalidArgument, "--size must be at least 1.");
+        return size;
+    }
+    LOFTSCOPE_TRY(size.exact.width,
+                  parseInteger(std::string_view(text).substr(0, cross), "--size WxH"));
+    LOFTSCOPE_TRY(size.exact.height,
+                  parseInteger(std::string_view(text).substr(cross + 1), "--size WxH"));
+    return size;
+}
+
+} // namespace
+
+void addBackboneOptions(CLI::App& command, SceneOptions& options,
+                        const std::string& inputSizeNames) {
+    command.add_option("--backbone,-b", options.backbone,
+                       "Backbone checkpoint (safetensors, .pth or TorchScript)");
+    command.add_option("--image,-i", options.image,
+                       "Photo, or a 1 x 3 x H x W tensor (FILE.safetensors:KEY, FILE.npy) that is "
+                       "fed to the backbone as it is");
+    command
+        .add_option(inputSizeNames, options.inputSize,
+                    "Short side of the backbone's input in pixels, rounded to its patch")
+        ->capture_default_str()
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{32768}));
+    command
+        .add_option("--fit", options.fit,
+                    "whole: keep the whole photo, sides rounded to the patch; crop: the centre "
+                    "square, as the published example")
+        ->capture_default_str()
+        ->check(CLI::IsMember(namesOf(fitRules)));
+    command
+        .add_option("--alpha", options.alpha,
+                    "What is put behind transparent pixels, or drop: ignore transparency")
+        ->capture_default_str()
+        ->check(CLI::IsMember(namesOf(alphaRules)));
+    command
+        .add_option("--position-rule", options.positionRule,
+                    "How the position table is resized, instead of the rule of the file's layout: "
+                    "offset (DINOv2 hub), size, antialias")
+        ->check(CLI::IsMember(namesOf(positionRules)));
+}
+
+void addFieldOptions(CLI::App& command, SceneOptions& options) {
+    command.add_option("--features,-f", options.features,
+                       "Low-resolution features, C x h x w (FILE.npy or FILE.safetensors:KEY), "
+                       "instead of --backbone");
+    command.add_option(
+        "--guidance,-g", options.guidance,
+        "Picture that guides the upsampler: a photo or a 3 x H x W tensor; --image if left out");
+    command.add_option("--size", options.outputSize,
+                       "Output size: WxH, or N for the short side; the guidance's size if left "
+                       "out, the backbone's input size with --image");
+}
+
+void addMethodOptions(CLI::App& command, MethodOptions& options) {
+    std::string names = "lowres (no upsampling)";
+    for (const UpsamplerMethod& method : upsamplerMethods())
+        names += fmt::format(", {}", method.name);
+    command.add_option("--method,-m", options.method, "Upsampler: " + names)->required();
+    command.add_option("--weights,-w", options.weights,
+                       "Checkpoint of the upsampler, where it needs one");
+    command
+        .add_option("--tile", options.tile,
+                    "Side of the tiles that are computed at once; the result does not depend on it")
+        ->capture_default_str()
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{32768}));
+}
+
+Result<c10::Device> computeDevice(const CommonOptions& options) {
+    if (options.precision != "fp32") {
+        return fail(ErrorCode::Unsupported,
+                    fmt::format("Precision {} is not available yet: use --precision fp32.",
+                                options.precision));
+    }
+    return deviceNamed(options.device);
+}
+
+Result<SceneRequest> sceneRequest(const SceneOptions& options, c10::Device device) {
+    SceneRequest request;
+    request.image = options.image;
+    request.backbone = options.backbone;
+    request.features = options.features;
+    request.guidance = options.guidance;
+    request.inputSize = options.inputSize;
+    request.fit = fitRules.at(options.fit);
+    request.alpha = alphaRules.at(options.alpha);
+    if (!options.positionRule.empty())
+        request.positionRule = positionRules.at(options.positionRule);
+    if (!options.outputSize.empty()) {
+        LOFTSCOPE_TRY(request.output, parseOutputSize(options.outputSize));
+    }
+    request.device = device;
+    return request;
+}
+
+Result<FieldOfScene> makeField(const SceneOptions& options, const MethodOptions& method,
+                               CommandContext& context) {
+    LOFTSCOPE_TRY(const c10::Device device, computeDevice(context.options));
+    LOFTSCOPE_TRY(const SceneRequest request, sceneRequest(options, device));
+    FieldOfScene result;
+    if (method.method == "lowres") {
+        if (!method.weights.empty())
+            return fail(ErrorCode::InvalidArgument,
+                        "The method lowres has no weights: leave out --weights.");
+        LOFTSCOPE_TRY(result.scene, makeScene(request, context.run));
+        result.methodName = "low-res";
+        result.field = makeGridField(result.scene.low);
+    } else {
+        // The checkpoint first: a wrong one is noticed before the backbone has run.
+        LOFTSCOPE_TRY(const LoadedUpsampler upsampler,
+                      loadUpsampler(method.method, method.weights, device));
+        LOFTSCOPE_TRY(result.scene, makeScene(request, context.run));
+        if (upsampler.provenance) result.scene.models.push_back(*upsampler.provenance);
+        result.scene.warnings.insert(result.scene.warnings.end(), upsampler.warnings.begin(),
+                                     upsampler.warnings.end());
+        result.methodName = upsampler.model->name();
+        LOFTSCOPE_TRY(result.field, bindField(result.scene, *upsampler.model));
+    }
+    reportScene(result.scene, context);
+    context.result["method"] = result.methodName;
+    return result;
+}
+
+Result<std::vector<std::int64_t>> parseIntegers(const std::string& text, std::string_view what) {
+    std::vector<std::int64_t> values;
+    std::string_view rest = text;
+    for (;;) {
+        const std::size_t comma = rest.find(',');
+        LOFTSCOPE_TRY(const std::int64_t value, parseInteger(rest.substr(0, comma), what));
+        values.push_back(value);
+        if (comma == std::string_view::npos) return values;
+        rest.remove_prefix(comma + 1);
+    }
+}
+
+Result<Pixel> parsePixel(const std::string& text) {
+    LOFTSCOPE_TRY(const auto values, parseIntegers(text, "a pixel x,y"));
+    if (values.size() != 2)
+        return fail(ErrorCode::InvalidArgument,
+                    fmt::format("'{}' is not a pixel: write x,y.", text));
+    return Pixel{values[0], values[1]};
+}
+
+Result<Rect> parseRect(const std::string& text) {
+    LOFTSCOPE_TRY(const auto values, parseIntegers(text, "a rectangle x,y,w,h"));
+    if (values.size() != 4)
+        return fail(ErrorCode::InvalidArgument,
+                    fmt::format("'{}' is not a rectangle: write x,y,w,h.", text));
+    return Rect{values[0], values[1], values[2], values[3]};
+}
+
+nlohmann::ordered_json modelJson(const ModelProvenance& model) {
+    return {{"role", model.role},
+            {"name", model.name},
+            {"path", model.path.string()},
+            {"sha256", model.sha256}};
+}
+
+void reportScene(const Scene& scene, CommandContext& context) {
+    for (const std::string& warning : scene.warnings)
+        context.warn(warning);
+    context.result["low"] = {{"channels", scene.low.channels()},
+                             {"width", scene.low.extent().width},
+                             {"height", scene.low.extent().height}};
+    for (const ModelProvenance& model : scene.models) {
+        context.result["models"].push_back(modelJson(model));
+    }
+    if (!scene.notes.empty()) context.result["notes"] = scene.notes;
+    if (!scene.warnings.empty()) context.result["warnings"] = scene.warnings;
+}
+
+std::map<std::string, std::string> provenanceMetadata(const Scene& scene,
+                                                      const std::string& method) {
+    std::map<std::string, std::string> metadata{{"program", "loftscope " LOFTSCOPE_VERSION},
+                                                {"precision", "fp32"}};
+    if (!method.empty()) metadata["method"] = method;
+    for (const ModelProvenance& model : scene.models) {
+        metadata[model.role] = model.name;
+        metadata[model.role + "_file"] = model.path.filename().string();
+        metadata[model.role + "_sha256"] = model.sha256;
+    }
+    std::string notes;
+    for (const std::string& note : scene.notes)
+        notes += (notes.empty() ? "" : " ") + note;
+    if (!notes.empty()) metadata["notes"] = notes;
+    return metadata;
+}
+
+std::string sizeText(std::int64_t channels, const Extent& extent) {
+    return fmt::format("{} x {} x {} (channels x height x width)", channels, extent.height,
+                       extent.width);
+}
+
+} // namespace loftscope::app

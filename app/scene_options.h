@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options that say which picture, features and method a command works on; shared by most commands.
+#pragma once
+
+#include "app/command.h"
+#include "core/base/geometry.h"
+#include "core/pipeline/scene.h"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace loftscope::app {
+
+/// As typed; `sceneRequest` turns it into what core understands.
+struct SceneOptions {
+    std::string backbone;
+    std::string image;
+    std::string features;
+    std::string guidance;
+    std::int64_t inputSize = 224;
+    std::string fit = "whole";
+    std::string alpha = "white";
+    std::string positionRule;
+    std::string outputSize; ///< "WxH" or "N"
+};
+
+struct MethodOptions {
+    std::string method;
+    std::string weights;
+    std::int64_t tile = 64;
+};
+
+/// --backbone, --image, --fit, --alpha, --position-rule, --input-size (with the aliases in
+/// `inputSizeNames`).
+void addBackboneOptions(CLI::App& command, SceneOptions& options,
+                        const std::string& inputSizeNames);
+/// --features, --guidance, --size.
+void addFieldOptions(CLI::App& command, SceneOptions& options);
+/// --method, --weights, --tile.
+void addMethodOptions(CLI::App& command, MethodOptions& options);
+
+Result<SceneRequest> sceneRequest(const SceneOptions& options, c10::Device device);
+/// The device that --device names; refuses a --precision that is not there yet.
+Result<c10::Device> computeDevice(const CommonOptions& options);
+
+/// A scene and the field of one method over it, as most commands need it.
+struct FieldOfScene {
+    Scene scene;
+    std::string methodName; ///< as shown: "LoftUp"
+    std::unique_ptr<FeatureField> field;
+};
+/// `method` may also be "lowres": the grid itself as a field.
+Result<FieldOfScene> makeField(const SceneOptions& options, const MethodOptions& method,
+                               CommandContext& context);
+
+/// "x,y" -> pixel; "x,y,w,h" -> rectangle. Errors: InvalidArgument.
+Result<Pixel> parsePixel(const std::string& text);
+Result<Rect> parseRect(const std::string& text);
+/// "0,1,2" -> numbers.
+Result<std::vector<std::int64_t>> parseIntegers(const std::string& text, std::string_view what);
+
+nlohmann::ordered_json modelJson(const ModelProvenance& model);
+/// Warnings go to stderr, notes and models into the result.
+void reportScene(const Scene& scene, CommandContext& context);
+/// Where a result came from, for the metadata of output files.
+std::map<std::string, std::string> provenanceMetadata(const Scene& scene,
+                                                      const std::string& method);
+
+/// "LoftUp: 192 x 224 x 336" and the like.
+std::string sizeText(std::int64_t channels, const Extent& extent);
+
+} // namespace loftscope::app

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// loftscope similarity: cosine of a pixel's feature with all others.
+#include "core/analysis/similarity.h"
+
+#include "app/commands.h"
+#include "app/scene_options.h"
+#include "core/analysis/map_picture.h"
+#include "core/image/encode.h"
+#include "core/upsample/interpolation.h"
+#include "core/weights/tensor_sink.h"
+
+#include <fmt/format.h>
+
+namespace loftscope::app {
+
+namespace {
+
+struct Options {
+    SceneOptions scene;
+    MethodOptions method;
+    std::string pixel;
+    bool low = false;
+    std::string colors = "viridis";
+    std::string out;
+};
+
+Result<void> run(const Options& options, CommandContext& context) {
+    LOFTSCOPE_TRY(const Pixel given, parsePixel(options.pixel));
+    MethodOptions method = options.method;
+    if (options.low) method = {"lowres", "", options.method.tile};
+    if (method.method.empty())
+        return fail(ErrorCode::InvalidArgument,
+                    "Give --method, or --low for the low-res features.");
+    LOFTSCOPE_TRY(const FieldOfScene field, makeField(options.scene, method, context));
+    LOFTSCOPE_TRY(const Pixel pixel, guidancePixel(field.scene, given));
+    const Pixel query = method.method == "lowres" ? tokenOfPixel(field.scene, pixel) : pixel;
+    LOFTSCOPE_TRY(const at::Tensor map,
+                  similarityMap(*field.field, query, method.tile, context.run));
+    const double low = map.min().item<double>();
+    const double high = map.max().item<double>();
+    if (namesPicture(options.out)) {
+        LOFTSCOPE_CHECK(
+            writeImage(options.out, mapPicture(map, low, high, *colorMapNamed(options.colors))));
+        context.result["colors"] = options.colors;
+    } else {
+        auto metadata = provenanceMetadata(field.scene, field.methodName);
+        metadata["pixel"] = fmt::format("{},{}", query.x, query.y);
+        LOFTSCOPE_TRY(TensorSink sink,
+                      TensorSink::create(options.out, map.sizes().vec(), "similarity", metadata));
+        sink.writeAll(map);
+        LOFTSCOPE_CHECK(sink.finish());
+    }
+    context.result["out"] = options.out;
+    context.result["pixel"] = {{"given", {given.x, given.y}}, {"query", {query.x, query.y}}};
+    context.result["width"] = map.size(1);
+    context.result["height"] = map.size(0);
+    context.result["range"] = {low, high};
+    context.text = fmt::format(
+        "{}: cosine similarity with ({}, {}) of {}, {} x {}, from {:.3f} to {:.3f}\n", options.out,
+        query.x, query.y, field.methodName, map.size(1), map.size(0), low, high);
+    return {};
+}
+
+} // namespace
+
+void addSimilarityCommand(CommandLine& line) {
+    auto options = std::make_shared<Options>();
+    CLI::App* command =
+        line.add("similarity", "Cosine similarity of a pixel's feature with all others as H x W",
+                 [options](CommandContext& context) { return run(*options, context); });
+    addMethodOptions(*command, options->method);
+    command->get_option("--method")->required(false);
+    addFieldOptions(*command, options->scene);
+    addBackboneOptions(*command, options->scene, "--input-size");
+    command
+        ->add_option("--pixel,-p", options->pixel,
+                     "x,y in pixels of the guidance picture as given, origin top left")
+        ->required();
+    command->add_flag(
+        "--low", options->low,
+        "Among the low-res tokens instead (of the token that covers the pixel): h x w");
+    command->add_option("--colors", options->colors, "Colour map of a picture")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"gray", "viridis", "magma", "turbo"}));
+    command
+        ->add_option("--out,-o", options->out,
+                     "Output: .npy or .safetensors (key 'similarity'), or a picture whose colours "
+                     "span the printed range")
+        ->required();
+}
+
+} // namespace loftscope::app

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/pipeline/models.h"
+
+#include "core/backbone/dinov2.h"
+#include "core/upsample/interpolation.h"
+#include "core/upsample/loftup.h"
+#include "core/weights/recognise.h"
+#include "core/weights/tensor_file.h"
+
+#include <ATen/Context.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace loftscope {
+
+namespace {
+
+std::vector<std::string> surplusWarning(const WeightAccount& account, std::string_view what) {
+    if (account.surplus.empty()) return {};
+    return {fmt::format("{} keys of the file do not belong to {} and were left out, e.g. '{}'.",
+                        account.surplus.size(), what, account.surplus.front())};
+}
+
+void append(std::vector<std::string>& to, std::vector<std::string> more) {
+    std::ranges::move(more, std::back_inserter(to));
+}
+
+Result<LoadedUpsampler> loadLoftUp(const std::filesystem::path& path, c10::Device device) {
+    LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path));
+    LOFTSCOPE_TRY(const LoftUpSpec spec, recogniseLoftUp(file.tensors));
+    LoadedUpsampler loaded;
+    loaded.warnings = file.warnings;
+    append(loaded.warnings, warningsAbout(spec));
+    append(loaded.warnings, surplusWarning(accountOf(file.tensors, spec), spec.name));
+    LOFTSCOPE_TRY(loaded.model, makeLoftUp(canonicalLoftUpState(file.tensors, spec), spec, device));
+    loaded.provenance = ModelProvenance{"upsampler", spec.name, path, file.sha256};
+    return loaded;
+}
+
+} // namespace
+
+Result<LoadedBackbone> loadBackbone(const std::filesystem::path& path, c10::Device device,
+                                    std::optional<PositionRule> rule) {
+    LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path));
+    LoadedBackbone loaded;
+    LOFTSCOPE_TRY(loaded.spec, recogniseVit(file.tensors));
+    if (rule) loaded.spec.positionRule = *rule;
+    loaded.warnings = file.warnings;
+    append(loaded.warnings, surplusWarning(accountOf(file.tensors, loaded.spec), loaded.spec.name));
+    LOFTSCOPE_TRY(loaded.model,
+                  makeDinov2(canonicalVitState(file.tensors, loaded.spec), loaded.spec, device));
+    loaded.provenance = {"backbone", loaded.spec.name, path, file.sha256};
+    return loaded;
+}
+
+const std::vector<UpsamplerMethod>& upsamplerMethods() {
+    static const std::vector<UpsamplerMethod> methods{
+        {"nearest", false, "the feature of the nearest patch"},
+        {"bilinear", false, "bilinear interpolation"},
+        {"bicubic", false, "bicubic interpolation"},
+        {"loftup", true, "LoftUp: cross-attention from pixels to patch tokens"},
+    };
+    return methods;
+}
+
+Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesystem::path& weights,
+                                      c10::Device device) {
+    const auto& methods = upsamplerMethods();
+    const auto known = std::ranges::find(methods, method, &UpsamplerMethod::name);
+    if (known == methods.end()) {
+        std::vector<std::string_view> names;
+        for (const UpsamplerMethod& each : methods)
+            names.push_back(each.name);
+        return fail(ErrorCode::InvalidArgument,
+                    fmt::format("There is no upsampling method '{}': choose one of {}.", method,
+                                fmt::join(names, ", ")));
+    }
+    if (known->needsWeights && weights.empty()) {
+        return fail(
+            ErrorCode::InvalidArgument,
+            fmt::format("The method {} needs a checkpoint: give its weights file.", method));
+    }
+    if (!known->needsWeights && !weights.empty()) {
+        return fail(
+            ErrorCode::InvalidArgument,
+            fmt::format("The method {} has no weights: leave out '{}'.", method, weights.string()));
+    }
+    if (const auto interpolation = interpolationNamed(method))
+        return LoadedUpsampler{makeInterpolation(*interpolation), std::nullopt, {}};
+    return loadLoftUp(weights, device);
+}
+
+Result<c10::Device> deviceNamed(const std::string& name) {
+    if (name == "cpu" || (name == "auto" && !at::hasCUDA())) return c10::Device(c10::kCPU);
+    if (!at::hasCUDA()) {
+        return fail(ErrorCode::Unsupported,
+                    "No CUDA device can be used here (no NVIDIA GPU, no driver, or a LibTorch "
+                    "without CUDA): use --device cpu.");
+    }
+    // TF32 would change features in the third digit without being asked for.
+    at::globalContext().setAllowTF32CuDNN(false);
+    at::globalContext().setAllowTF32CuBLAS(false);
+    int index = 0;
+    if (name.starts_with("cuda:"))
+        std::from_chars(name.data() + 5, name.data() + name.size(), index);
+    const auto count = static_cast<int>(at::detail::getCUDAHooks().deviceCount());
+    if (index >= count) {
+        return fail(
+            ErrorCode::InvalidArgument,
+            fmt::format("There is no device cuda:{}: this machine has {} (cuda:0 to cuda:{}).",
+                        index, count, count - 1));
+    }
+    return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+} // namespace loftscope

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/pipeline/scene.h"
+
+#include "core/base/guard.h"
+#include "core/image/normalise.h"
+#include "core/weights/tensor_file.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/_upsample_bilinear2d_aa.h>
+#include <ATen/ops/isfinite.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace loftscope {
+
+namespace {
+
+constexpr std::int64_t largestSide = 65536;
+
+/// A picture or features as given: a decoded photo or a tensor that is taken as it is.
+struct PictureSource {
+    std::optional<Photo> photo;
+    at::Tensor tensor; ///< 3 x H x W
+    Extent extent() const {
+        return photo ? photo->image.extent() : Extent{tensor.size(1), tensor.size(2)};
+    }
+};
+
+std::string shapeOf(const at::Tensor& tensor) {
+    std::string text;
+    for (const std::int64_t size : tensor.sizes())
+        text += (text.empty() ? "" : " x ") + std::to_string(size);
+    return text.empty() ? "a single number" : text;
+}
+
+/// A C x h x w tensor from a reference such as FILE.safetensors:KEY, fp32 and finite.
+Result<at::Tensor> readMap(const std::string& reference, std::string_view what) {
+    LOFTSCOPE_TRY(const at::Tensor stored, readTensor(reference));
+    at::Tensor map = stored.dim() == 4 && stored.size(0) == 1 ? stored[0] : stored;
+    if (map.dim() != 3 || map.numel() == 0) {
+        return fail(
+            ErrorCode::Mismatch,
+            fmt::format("'{}' is {}, but {} must be C x h x w or 1 x C x h x w, and not empty.",
+                        reference, shapeOf(stored), what));
+    }
+    if (!at::isFloatingType(map.scalar_type())) {
+        return fail(
+            ErrorCode::Mismatch,
+            fmt::format("'{}' holds integers, but {} must be floating point.", reference, what));
+    }
+    map = map.to(at::kFloat).contiguous();
+    if (!at::isfinite(map).all().item<bool>()) {
+        return fail(
+            ErrorCode::Malformed,
+            fmt::format(
+                "'{}' contains NaN or infinite values: such a map has no meaningful features.",
+                reference));
+    }
+    return map;
+}
+
+Result<PictureSource> readPicture(const std::string& reference, AlphaRule alpha) {
+    PictureSource source;
+    if (namesTensor(reference)) {
+        LOFTSCOPE_TRY(source.tensor, readMap(reference, "a picture"));
+        if (source.tensor.size(0) != 3) {
+            return fail(ErrorCode::Mismatch,
+                        fmt::format("'{}' has {} channels, but a picture has 3.", reference,
+                                    source.tensor.size(0)));
+        }
+    } else {
+        LOFTSCOPE_TRY(source.photo, decodePhoto(std::filesystem::path(reference), alpha));
+    }
+    return source;
+}
+
+/// A tensor picture as it is shown: its own values from smallest to largest.
+Image shownTensor(const at::Tensor& picture) {
+    const at::Tensor low = picture.amin();
+    const at::Tensor range = (picture.amax() - low).clamp_min(1e-12);
+    return imageFromTensor((picture - low) / range);
+}
+
+Result<Extent> outputExtent(const OutputSize& wanted, const Extent& given) {
+    Extent extent = wanted.exact;
+    if (wanted.shortSide > 0) {
+        const double scale = static_cast<double>(wanted.shortSide) /
+                             static_cast<double>(std::min(given.height, given.width));
+        const auto scaled = [&](std::int64_t side) {
+            return std::max<std::int64_t>(1, std::llround(static_cast<double>(side) * scale));
+        };
+        extent = {scaled(given.height), scaled(given.width)};
+    }
+    if (extent.height < 1 || extent.width < 1 || extent.height > largestSide ||
+        extent.width > largestSide) {
+        return fail(
+            ErrorCode::InvalidArgument,
+            fmt::format("The output size {} x {} is not usable: sides go from 1 to {} pixels.",
+                        extent.width, extent.height, largestSide));
+    }
+    return extent;
+}
+
+/// Fills guidance, shown picture and mapping from `source`; `like` is the crop of the backbone's
+/// input where that is the same photo.
+Result<void> fillGuidance(Scene& scene, const PictureSource& source,
+                          const std::optional<PhotoMapping>& like,
+                          const std::optional<OutputSize>& output) {
+    const PhotoMapping whole{source.extent(), source.extent(), wholeOf(source.extent())};
+    const PhotoMapping base = like.value_or(whole);
+    const Extent keptExtent{base.kept.height, base.kept.width};
+    Extent extent = keptExtent;
+    if (output) {
+        LOFTSCOPE_TRY(extent, outputExtent(*output, keptExtent));
+    }
+    scene.guidance.extent = extent;
+    if (source.photo) {
+        if (extent == keptExtent && !like) {
+            scene.picture = source.photo->image;
+            scene.mapping = whole;
+        } else {
+            LOFTSCOPE_TRY(PreparedPicture prepared,
+                          preparePictureLike(source.photo->image, base, extent));
+            scene.picture = prepared.picture;
+            scene.mapping = prepared.mapping;
+        }
+        // Any normalisation gives the same LoftUp output up to rounding; ImageNet's is what the
+        // published example feeds.
+        scene.guidance.picture = normalisedTensor(scene.picture, Normalisation{})[0];
+        scene.notes.push_back("Guidance: " + scene.mapping.describe() + ".");
+        return {};
+    }
+    scene.mapping = {source.extent(), extent, wholeOf(extent)};
+    scene.guidance.picture = source.tensor;
+    if (extent != source.extent()) {
+        scene.guidance.picture =
+            at::_upsample_bilinear2d_aa(source.tensor.unsqueeze(0), {extent.height, extent.width},
+                                        false, std::nullopt, std::nullopt)[0];
+        scene.notes.push_back(fmt::format(
+            "Guidance: {} x {} tensor, resized to {} x {} (bilinear, antialiased).",
+            source.extent().width, source.extent().height, extent.width, extent.height));
+    }
+    scene.picture = shownTensor(scene.guidance.picture);
+    return {};
+}
+
+/// Runs the backbone on `source`; returns the crop and size it was given.
+Result<std::optional<PhotoMapping>> fillFeatures(Scene& scene, const PictureSource& source,
+                                                 const SceneRequest& request,
+                                                 const RunContext& context) {
+    LOFTSCOPE_TRY(LoadedBackbone loaded,
+                  loadBackbone(request.backbone, request.device, request.positionRule));
+    scene.backbone = loaded.model;
+    scene.models.push_back(loaded.provenance);
+    std::ranges::move(loaded.warnings, std::back_inserter(scene.warnings));
+    std::optional<PhotoMapping> mapping;
+    if (source.photo) {
+        LOFTSCOPE_TRY(const PreparedPicture prepared,
+                      preparePicture(source.photo->image,
+                                     {request.inputSize, scene.backbone->patch(), request.fit}));
+        mapping = prepared.mapping;
+        scene.input = normalisedTensor(prepared.picture, scene.backbone->normalisation());
+        scene.notes.push_back("Backbone input: " + prepared.mapping.describe() + ".");
+    } else {
+        scene.input = source.tensor.unsqueeze(0);
+    }
+    scene.inputExtent = {scene.input.size(2), scene.input.size(3)};
+    LOFTSCOPE_TRY(const BackboneOutput output, scene.backbone->run(scene.input, {}, context));
+    scene.low = output.tokens;
+    return mapping;
+}
+
+} // namespace
+
+Result<Scene> makeScene(const SceneRequest& request, const RunContext& context) {
+    if (request.features.empty() == request.backbone.empty()) {
+        return fail(ErrorCode::InvalidArgument,
+                    "Give either --backbone with --image, or --features: one of them says where "
+                    "the features come from.");
+    }
+    if (!request.backbone.empty() && request.image.empty()) {
+        return fail(ErrorCode::InvalidArgument, "A backbone needs a picture: give --image.");
+    }
+    return guarded("preparing the picture", [&]() -> Result<Scene> {
+        Scene scene;
+        PictureSource image;
+        if (!request.image.empty()) {
+            LOFTSCOPE_TRY(image, readPicture(request.image, request.alpha));
+            if (image.photo) scene.notes = image.photo->notes;
+        }
+        std::optional<PhotoMapping> like;
+        if (request.features.empty()) {
+            LOFTSCOPE_TRY(like, fillFeatures(scene, image, request, context));
+        } else {
+            LOFTSCOPE_TRY(scene.low.values, readMap(request.features, "features"));
+        }
+        if (!request.guidance.empty()) {
+            LOFTSCOPE_TRY(const PictureSource guidance,
+                          readPicture(request.guidance, request.alpha));
+            if (guidance.photo)
+                std::ranges::copy(guidance.photo->notes, std::back_inserter(scene.notes));
+            LOFTSCOPE_CHECK(fillGuidance(scene, guidance, std::nullopt, request.output));
+        } else if (!request.image.empty()) {
+            LOFTSCOPE_CHECK(fillGuidance(scene, image, like, request.output));
+        } else {
+            // Interpolations need no picture: the output's size is enough, the grid's own size if
+            // even that is not given.
+            Extent extent = scene.low.extent();
+            if (request.output) {
+                LOFTSCOPE_TRY(extent, outputExtent(*request.output, scene.low.extent()));
+            }
+            scene.guidance.extent = extent;
+            scene.mapping = {extent, extent, wholeOf(extent)};
+        }
+        return scene;
+    });
+}
+
+Result<Pixel> guidancePixel(const Scene& scene, const Pixel& given) {
+    if (!contains(scene.mapping.photo, given)) {
+        return fail(ErrorCode::InvalidArgument,
+                    fmt::format("Pixel ({}, {}) is outside the guidance picture of {} x {} pixels.",
+                                given.x, given.y, scene.mapping.photo.width,
+                                scene.mapping.photo.height));
+    }
+    const Pixel pixel = scene.mapping.preparedFromPhoto(given);
+    if (!contains(scene.guidance.extent, pixel)) {
+        return fail(
+            ErrorCode::InvalidArgument,
+            fmt::format(
+                "Pixel ({}, {}) was cropped away: the square that the backbone sees does not "
+                "contain it; use --fit whole.",
+                given.x, given.y));
+    }
+    return pixel;
+}
+
+Pixel tokenOfPixel(const Scene& scene, const Pixel& pixel) {
+    const Extent grid = scene.low.extent();
+    return {pixel.x * grid.width / scene.guidance.extent.width,
+            pixel.y * grid.height / scene.guidance.extent.height};
+}
+
+Result<std::unique_ptr<FeatureField>> bindField(const Scene& scene, const Upsampler& upsampler) {
+    if (upsampler.needsGuidance() && !scene.guidance.picture.defined()) {
+        return fail(
+            ErrorCode::InvalidArgument,
+            fmt::format("{} needs a picture to look at: give --guidance.", upsampler.name()));
+    }
+    return upsampler.bind(scene.low, scene.guidance);
+}
+
+} // namespace loftscope
