@@ -8,6 +8,7 @@
 #include "core/analysis/pca_file.h"
 #include "core/analysis/pca_picture.h"
 #include "core/image/encode.h"
+#include "core/upsample/cached_field.h"
 #include "core/upsample/interpolation.h"
 #include "core/weights/tensor_sink.h"
 
@@ -33,7 +34,7 @@ struct Options {
     SceneOptions scene;
     MethodOptions method;
     std::string components = "0,1,2";
-    std::string fit = "own";
+    std::string basis = "own";
     std::string basisIn;
     std::string basisOut;
     std::string scaling = "percentile";
@@ -52,13 +53,13 @@ Result<PcaBasis> basisOf(const Options& options, const FieldOfScene& field, std:
     const auto low = makeGridField(field.scene.low);
     const PcaSource lowSource{low.get(), name("low-res", low->extent())};
     const PcaSource ownSource{field.field.get(), name(field.methodName, field.field->extent())};
-    if (options.fit == "own")
+    if (options.basis == "own")
         return fitPca(std::array{ownSource}, size, options.method.tile, context);
-    if (options.fit == "lowres")
+    if (options.basis == "lowres")
         return fitPca(std::array{lowSource}, size, options.method.tile, context);
     const std::array both{lowSource, ownSource};
-    return options.fit == "shared" ? fitPca(both, size, options.method.tile, context)
-                                   : fitPcaAsPublished(both, size, options.method.tile, context);
+    return options.basis == "shared" ? fitPca(both, size, options.method.tile, context)
+                                     : fitPcaAsPublished(both, size, options.method.tile, context);
 }
 
 /// Scores of the listed components in their order, whitened if asked for.
@@ -102,7 +103,9 @@ Result<void> run(const Options& options, CommandContext& context) {
     const std::int64_t largest = *std::ranges::max_element(components);
     if (*std::ranges::min_element(components) < 0)
         return fail(ErrorCode::InvalidArgument, "Components are counted from 0.");
-    LOFTSCOPE_TRY(const FieldOfScene field, makeField(options.scene, options.method, context));
+    LOFTSCOPE_TRY(FieldOfScene field, makeField(options.scene, options.method, context));
+    // Fitting and projecting walk over the same tiles.
+    field.field = makeCachedField(std::move(field.field), std::size_t{512} << 20U);
     LOFTSCOPE_TRY(const PcaBasis basis, basisOf(options, field, largest + 1, context.run));
     if (largest >= basis.size()) {
         return fail(ErrorCode::InvalidArgument,
@@ -160,7 +163,7 @@ void addPcaCommand(CommandLine& line) {
                      "Which components, counted from 0: three for colours, or any list for scores")
         ->capture_default_str();
     command
-        ->add_option("--fit", options->fit,
+        ->add_option("--basis", options->basis,
                      "What the basis is fitted on: own (this map), lowres, shared (low-res and "
                      "this map, equally weighted), or published "
                      "(the reference code's joint fit at h x h)")
