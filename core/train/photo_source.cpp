@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/train/photo_source.h"
+
+#include "core/train/over_segmentation.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/where.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace loftscope {
+
+namespace {
+
+/// Checks that `offsets` are n + 1 growing positions inside `bytes`.
+bool rangesFit(const at::Tensor& offsets, std::int64_t count, std::int64_t bytes) {
+    if (offsets.scalar_type() != at::kLong || offsets.dim() != 1 || offsets.size(0) != count + 1)
+        return false;
+    const auto* at = offsets.const_data_ptr<std::int64_t>();
+    return at[0] >= 0 && std::is_sorted(at, at + count + 1) && at[count] <= bytes;
+}
+
+class PackSource final : public PhotoSource {
+public:
+    StateDict tensors;
+    std::string file;
+    std::vector<std::string> names;
+    PictureDecoder decoder;
+    std::vector<std::int64_t> kept; ///< indices in the pack
+    bool decoded = false;
+
+    std::int64_t size() const override { return static_cast<std::int64_t>(kept.size()); }
+    std::string name(std::int64_t index) const override {
+        const std::int64_t i = kept[static_cast<std::size_t>(index)];
+        return fmt::format("{}:{}", file, names[static_cast<std::size_t>(i)]);
+    }
+
+    Result<TrainingPhoto> load(std::int64_t index) const override {
+        const std::int64_t i = kept[static_cast<std::size_t>(index)];
+        TrainingPhoto photo;
+        at::Tensor labels;
+        if (decoded) {
+            const at::Tensor& extents = tensors.at("extent");
+            const std::int64_t height = extents[i][0].item<std::int64_t>();
+            const std::int64_t width = extents[i][1].item<std::int64_t>();
+            const auto [begin, end] = range("poff", i);
+            if (height <= 0 || width <= 0 || end - begin != height * width * 3) {
+                return fail(ErrorCode::Malformed,
+                            fmt::format("The pixels of '{}' do not fit its size.", name(index)));
+            }
+            photo.pixels = tensors.at("pixels").slice(0, begin, end).view({height, width, 3});
+            if (const auto [first, last] = range("moff", i); last - first == height * width) {
+                labels = tensors.at("maps").slice(0, first, last).view({height, width});
+            }
+        } else {
+            LOFTSCOPE_TRY(photo.pixels, decoder.photo(bytes("jpeg", "joff", i), name(index)));
+            if (const auto map = bytes("png", "poff", i); !map.empty()) {
+                LOFTSCOPE_TRY(labels, decoder.labels(map, name(index)));
+            }
+        }
+        if (labels.defined()) {
+            if (labels.size(0) != photo.pixels.size(0) || labels.size(1) != photo.pixels.size(1)) {
+                return fail(ErrorCode::Malformed,
+                            fmt::format("The label map of '{}' has another size than the photo.",
+                                        name(index)));
+            }
+            photo.labels.push_back(
+                masksFromLabels(labels, meaningOf(tensors.at("kind")[i].item<std::int64_t>())));
+        }
+        return photo;
+    }
+
+private:
+    static LabelMeaning meaningOf(std::int64_t kind) {
+        if (kind == 2) return LabelMeaning::Segments;
+        if (kind == 3) return LabelMeaning::Classes;
+        return LabelMeaning::SegmentsButZero;
+    }
+    std::pair<std::int64_t, std::int64_t> range(const char* offsets, std::int64_t i) const {
+        const auto* at = tensors.at(offsets).const_data_ptr<std::int64_t>();
+        return {at[i], at[i + 1]};
+    }
+    std::span<const std::byte> bytes(const char* data, const char* offsets, std::int64_t i) const {
+        const auto [begin, end] = range(offsets, i);
+        const auto* first =
+            reinterpret_cast<const std::byte*>(tensors.at(data).const_data_ptr<std::uint8_t>());
+        return {first + begin, static_cast<std::size_t>(end - begin)};
+    }
+};
+
+class JoinedSource final : public PhotoSource {
+public:
+    explicit JoinedSource(std::vector<std::unique_ptr<PhotoSource>> sources)
+        : sources_(std::move(sources)) {
+        for (const auto& source : sources_)
+            ends_.push_back((ends_.empty() ? 0 : ends_.back()) + source->size());
+    }
+    std::int64_t size() const override { return ends_.empty() ? 0 : ends_.back(); }
+    std::string name(std::int64_t index) const override {
+        const auto [source, inner] = locate(index);
+        return source->name(inner);
+    }
+    Result<TrainingPhoto> load(std::int64_t index) const override {
+        const auto [source, inner] = locate(index);
+        return source->load(inner);
+    }
+
+private:
+    std::pair<const PhotoSource*, std::int64_t> locate(std::int64_t index) const {
+        const auto end = std::upper_bound(ends_.begin(), ends_.end(), index);
+        const auto i = static_cast<std::size_t>(end - ends_.begin());
+        return {sources_[i].get(), index - (i == 0 ? 0 : ends_[i - 1])};
+    }
+    std::vector<std::unique_ptr<PhotoSource>> sources_;
+    std::vector<std::int64_t> ends_;
+};
+
+} // namespace
+
+at::Tensor masksFromLabels(const at::Tensor& labels, LabelMeaning meaning) {
+    const at::Tensor numbers = labels.to(at::kLong);
+    switch (meaning) {
+    case LabelMeaning::Segments:
+        return numbers;
+    case LabelMeaning::SegmentsButZero:
+        return at::where(numbers.eq(0).logical_or(numbers.eq(255)), -1, numbers);
+    case LabelMeaning::Classes:
+        return connectedComponents(at::where(numbers.eq(255), -1, numbers));
+    }
+    return numbers;
+}
+
+Result<std::unique_ptr<PhotoSource>>
+makePackSource(const StateDict& tensors, const std::map<std::string, std::string>& metadata,
+               const std::string& name, PictureDecoder decoder,
+               const std::vector<std::string>& skip) {
+    const auto malformed = [&](std::string_view what) {
+        return fail(ErrorCode::Malformed,
+                    fmt::format("'{}' is not a pack of photos: {}.", name, what));
+    };
+    auto source = std::make_unique<PackSource>();
+    source->decoded = tensors.contains("pixels");
+    const std::vector<std::string> keys =
+        source->decoded
+            ? std::vector<std::string>{"pixels", "extent", "maps", "poff", "moff", "kind"}
+            : std::vector<std::string>{"jpeg", "joff", "png", "poff", "kind"};
+    for (const std::string& key : keys) {
+        const auto found = tensors.find(key);
+        if (found == tensors.end()) return malformed(fmt::format("'{}' is missing", key));
+        source->tensors[key] = found->second.contiguous();
+    }
+    const auto& t = source->tensors;
+    for (const char* key : {"jpeg", "png", "pixels", "maps", "kind"}) {
+        if (t.contains(key) && (t.at(key).scalar_type() != at::kByte || t.at(key).dim() != 1))
+            return malformed(fmt::format("'{}' is not a list of bytes", key));
+    }
+    const std::int64_t count = t.at("kind").size(0);
+    const bool fits = source->decoded ? rangesFit(t.at("poff"), count, t.at("pixels").size(0)) &&
+                                            rangesFit(t.at("moff"), count, t.at("maps").size(0)) &&
+                                            t.at("extent").sizes() == at::IntArrayRef({count, 2}) &&
+                                            t.at("extent").scalar_type() == at::kLong
+                                      : rangesFit(t.at("joff"), count, t.at("jpeg").size(0)) &&
+                                            rangesFit(t.at("poff"), count, t.at("png").size(0));
+    if (!fits) return malformed("its offsets do not fit its data");
+
+    if (const auto found = metadata.find("names"); found != metadata.end()) {
+        const auto list = nlohmann::json::parse(found->second, nullptr, false);
+        if (!list.is_array()) return malformed("its list of names is damaged");
+        for (const auto& entry : list)
+            source->names.push_back(entry.is_string() ? entry.get<std::string>() : std::string());
+    }
+    source->names.resize(static_cast<std::size_t>(count));
+    for (std::int64_t i = 0; i < count; ++i) {
+        std::string& label = source->names[static_cast<std::size_t>(i)];
+        if (label.empty()) label = fmt::format("photo {}", i);
+        const bool skipped = std::any_of(skip.begin(), skip.end(), [&](const std::string& prefix) {
+            return label.starts_with(prefix);
+        });
+        if (!skipped) source->kept.push_back(i);
+    }
+    source->file = name;
+    source->decoder = std::move(decoder);
+    return source;
+}
+
+std::unique_ptr<PhotoSource> joinSources(std::vector<std::unique_ptr<PhotoSource>> sources) {
+    return std::make_unique<JoinedSource>(std::move(sources));
+}
+
+} // namespace loftscope

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/train/upsampler_trainer.h"
+
+#include "core/base/guard.h"
+#include "core/train/losses.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/_upsample_bilinear2d_aa.h>
+#include <ATen/ops/mse_loss.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/upsample_bicubic2d.h>
+#include <ATen/ops/upsample_bilinear2d.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace loftscope {
+
+UpsamplerRecipe UpsamplerRecipe::published(int stage, std::int64_t patch) {
+    UpsamplerRecipe recipe;
+    recipe.stage = stage;
+    if (stage == 1) {
+        recipe.optimizer.kind = OptimizerKind::NAdam;
+        recipe.sizes = {224};
+    } else {
+        recipe.optimizer.kind = OptimizerKind::AdamW;
+        recipe.optimizer.weightDecay = 0.01;
+        recipe.learningRate = 1e-3;
+        recipe.jitters = 2;
+        recipe.tvWeight = 0.05;
+        recipe.sizes = {224, 336, 448, patch == 14 ? 518 : 512};
+    }
+    return recipe;
+}
+
+Result<void> UpsamplerRecipe::check(std::int64_t patch) const {
+    const auto wrong = [](std::string message) {
+        return fail(ErrorCode::InvalidArgument, std::move(message));
+    };
+    if (stage != 1 && stage != 2)
+        return wrong(fmt::format("There is no stage {}: use 1 or 2.", stage));
+    if (batch < 1 || accumulation < 1 || jitters < 1 || crops < 1 || projection < 1 ||
+        emaEvery < 1) {
+        return wrong(
+            "Batch, accumulation, views, crops, projection and EMA interval must be at least 1.");
+    }
+    if (sizes.empty()) return wrong("Give at least one input size.");
+    for (const std::int64_t size : sizes) {
+        if (size < 2 * patch || size % patch != 0) {
+            return wrong(fmt::format("An input size of {} does not work with patches of {} pixels: "
+                                     "use a multiple, at least {}.",
+                                     size, patch, 2 * patch));
+        }
+        if (stage == 2 && hrSize < size) {
+            return wrong(fmt::format(
+                "The teacher's photo ({}) must not be smaller than the input ({}).", hrSize, size));
+        }
+    }
+    return {};
+}
+
+std::string UpsamplerRecipe::describe() const {
+    return fmt::format(
+        "stage={} seed={} batch={} accumulation={} sizes={} arithmetic={} optimizer={} "
+        "weight_decay={} lr={} warm_up={} "
+        "cosine_steps={} final_share={} first_clip={}x{} clip={} projection={} jitters={} "
+        "max_pad={} max_zoom={} flips={} "
+        "reconstruction={} tv={} mask={} alpha={} hr_size={} crops={} hr={} hr_alpha={} ema={}/{} "
+        "share={} stretch={} "
+        "photo_flips={} color={} scales={} all_masks={}",
+        stage, seed, batch, accumulation, fmt::join(sizes, ","),
+        pass.arithmetic == at::kBFloat16 ? "bf16" : "fp32",
+        optimizer.kind == OptimizerKind::NAdam ? "nadam" : "adamw", optimizer.weightDecay,
+        learningRate, schedule.warmUp, schedule.total, schedule.finalShare, firstClip,
+        firstClipSteps, clip, projection, jitters, jitter.maxPad, jitter.maxZoom, jitter.flips,
+        reconstructionWeight, tvWeight, maskWeight, maskAlpha, hrSize, crops, hrWeight, hrMaskAlpha,
+        emaDecay, emaEvery, augmentation.smallestShare, augmentation.largestStretch,
+        augmentation.flips, augmentation.colorJitter,
+        fmt::join(augmentation.overSegmentation.scales, ","), augmentation.allMaskMaps);
+}
+
+UpsamplerTrainer::UpsamplerTrainer(UpsamplerRecipe recipe, const Backbone& backbone,
+                                   TrainableLoftUp student, const PhotoSource& photos,
+                                   int decodingThreads, c10::Device device)
+    : recipe_(std::move(recipe))
+    , backbone_(backbone)
+    , photos_(photos)
+    , decodingThreads_(decodingThreads)
+    , device_(device)
+    , student_(std::move(student))
+    , downsampler_(AttentionDownsampler::create(
+          student_.spec().channels, backbone.patch(),
+          CounterRandom(recipe_.seed, RandomPurpose::Initialisation, 1), device))
+    , optimizer_(trained(), recipe_.optimizer) {
+    if (recipe_.stage == 2) teacher_ = student_.clone();
+}
+
+StateDict UpsamplerTrainer::trained() const {
+    StateDict all = student_.parameters();
+    all.merge(downsampler_.parameters());
+    return all;
+}
+
+SampleStream::Broken UpsamplerTrainer::brokenPhotos() const {
+    return stream_ ? stream_->broken() : SampleStream::Broken{};
+}
+
+std::int64_t UpsamplerTrainer::sizeOf(std::int64_t batchIndex) const {
+    CounterRandom random(recipe_.seed, RandomPurpose::InputSize,
+                         static_cast<std::uint64_t>(batchIndex));
+    return recipe_.sizes[static_cast<std::size_t>(
+        random.below(static_cast<std::int64_t>(recipe_.sizes.size())))];
+}
+
+at::Tensor UpsamplerTrainer::normalised(const at::Tensor& pictures) const {
+    const Normalisation norm = backbone_.normalisation();
+    const auto perChannel = [&](const std::array<float, 3>& values) {
+        return at::tensor(at::ArrayRef<float>(values.data(), values.size()))
+            .view({1, 3, 1, 1})
+            .to(pictures.device());
+    };
+    return (pictures - perChannel(norm.mean)) / perChannel(norm.std);
+}
+
+at::Tensor UpsamplerTrainer::lowResolution(const at::Tensor& guidance) {
+    const c10::NoGradGuard noGrad;
+    std::vector<at::Tensor> grids;
+    for (std::int64_t b = 0; b < guidance.size(0); ++b) {
+        auto output = backbone_.run(guidance.narrow(0, b, 1), {}, context_);
+        if (!output) {
+            if (output.error().code == ErrorCode::Cancelled) throw Cancelled{};
+            throw std::runtime_error(output.error().message);
+        }
+        grids.push_back(output->tokens.values.to(device_));
+    }
+    // What a backbone computed in inference mode cannot take part in autograd; a copy can.
+    return student_.channelNorm(at::stack(grids)).clone();
+}
+
+UpsamplerTrainer::Loss UpsamplerTrainer::reconstruction(const at::Tensor& guidance,
+                                                        const at::Tensor& features,
+                                                        const at::Tensor& projection,
+                                                        std::int64_t batchIndex) {
+    // Projection, saliency, view change, blur and pooling with given weights all act per channel or
+    // per pixel: projecting to 64 channels first gives the same loss for a third of the work.
+    const at::Tensor projected = projectChannels(features, projection);
+    const at::Tensor saliency = downsampler_.saliency(features);
+    const Extent extent{guidance.size(2), guidance.size(3)};
+    at::Tensor reconstruction;
+    at::Tensor tv;
+    for (std::int64_t j = 0; j < recipe_.jitters; ++j) {
+        const auto draw = static_cast<std::uint64_t>(batchIndex * recipe_.jitters + j);
+        const ViewJitter jitter = sampleViewJitter(
+            extent, recipe_.jitter, CounterRandom(recipe_.seed, RandomPurpose::View, draw));
+        const at::Tensor wanted =
+            projectChannels(lowResolution(applyViewJitter(guidance, jitter)), projection);
+        const at::Tensor view = applyViewJitter(projected, jitter);
+        CounterRandom dropout(recipe_.seed, RandomPurpose::Dropout, draw);
+        const at::Tensor pooled =
+            downsampler_.pool(view, applyViewJitter(saliency, jitter), &dropout);
+        const at::Tensor error = at::mse_loss(pooled, wanted);
+        reconstruction = j == 0 ? error : reconstruction + error;
+        if (j == 0) tv = totalVariation(view);
+    }
+    return {
+        reconstruction * recipe_.reconstructionWeight + tv * recipe_.tvWeight,
+        {{"reconstruction", reconstruction.item<double>() / static_cast<double>(recipe_.jitters)},
+         {"tv", tv.item<double>()}}};
+}
+
+UpsamplerTrainer::Loss UpsamplerTrainer::stageOne(const std::vector<TrainingSample>& samples,
+                                                  std::int64_t batchIndex) {
+    std::vector<at::Tensor> pictures;
+    for (const TrainingSample& sample : samples)
+        pictures.push_back(sample.picture);
+    const at::Tensor guidance = normalised(at::stack(pictures).to(device_));
+    const at::Tensor low = lowResolution(guidance);
+    const at::Tensor features = student_.forward(low, guidance, recipe_.pass);
+    const at::Tensor projection =
+        randomProjection(student_.spec().channels, recipe_.projection,
+                         CounterRandom(recipe_.seed, RandomPurpose::Projection,
+                                       static_cast<std::uint64_t>(batchIndex)))
+            .to(device_);
+    Loss loss = reconstruction(guidance, features, projection, batchIndex);
+
+    // Equation 1. Resizing and averaging act per channel, so the target too is made after the
+    // projection.
+    at::Tensor target;
+    {
+        const c10::NoGradGuard noGrad;
+        const at::Tensor bicubic = at::upsample_bicubic2d(
+            projectChannels(low, projection), {guidance.size(2), guidance.size(3)}, false);
+        std::vector<at::Tensor> refined;
+        for (std::size_t b = 0; b < samples.size(); ++b) {
+            at::Tensor map = bicubic.select(0, static_cast<std::int64_t>(b));
+            for (const at::Tensor& segments : samples[b].segments)
+                map = segmentRefine(map, segments.to(device_), recipe_.maskAlpha);
+            refined.push_back(map);
+        }
+        target = at::stack(refined);
+    }
+    const at::Tensor mask = at::mse_loss(projectChannels(features, projection), target);
+    loss.parts["mask"] = mask.item<double>();
+    loss.total = loss.total + mask * recipe_.maskWeight;
+    return loss;
+}
+
+UpsamplerTrainer::Loss UpsamplerTrainer::stageTwo(const std::vector<TrainingSample>& samples,
+                                                  std::int64_t batchIndex) {
+    const std::int64_t size = sizeOf(batchIndex);
+    const std::int64_t hrSize = recipe_.hrSize;
+    std::vector<at::Tensor> pictures;
+    for (const TrainingSample& sample : samples)
+        pictures.push_back(sample.picture);
+    const at::Tensor photo = at::stack(pictures).to(device_); // hrSize x hrSize
+    const at::Tensor small =
+        size == hrSize ? photo : at::_upsample_bilinear2d_aa(photo, {size, size}, false);
+    const at::Tensor guidance = normalised(small);
+    const at::Tensor features = student_.forward(lowResolution(guidance), guidance, recipe_.pass);
+    const at::Tensor projection =
+        randomProjection(student_.spec().channels, recipe_.projection,
+                         CounterRandom(recipe_.seed, RandomPurpose::Projection,
+                                       static_cast<std::uint64_t>(batchIndex)))
+            .to(device_);
+    Loss loss = reconstruction(guidance, features, projection, batchIndex);
+
+    // A crop of `size` pixels of the large photo shows what `shown` pixels of the student's input
+    // show.
+    const double zoom = static_cast<double>(hrSize) / static_cast<double>(size);
+    const auto shown = static_cast<std::int64_t>(std::lround(static_cast<double>(size) / zoom));
+    CounterRandom random(recipe_.seed, RandomPurpose::Crop, static_cast<std::uint64_t>(batchIndex));
+    LoftUpPass teaching = recipe_.pass;
+    teaching.training = false;
+    at::Tensor affinity;
+    for (std::int64_t c = 0; c < recipe_.crops; ++c) {
+        const auto offset = [&] {
+            return backbone_.patch() * random.below((hrSize - size) / backbone_.patch() + 1);
+        };
+        const std::int64_t x = offset();
+        const std::int64_t y = offset();
+        at::Tensor target;
+        {
+            const c10::NoGradGuard noGrad;
+            const at::Tensor crop = normalised(photo.narrow(2, y, size).narrow(3, x, size));
+            const at::Tensor taught = teacher_->forward(lowResolution(crop), crop, teaching);
+            std::vector<at::Tensor> refined;
+            for (std::size_t b = 0; b < samples.size(); ++b) {
+                at::Tensor map = taught.select(0, static_cast<std::int64_t>(b));
+                for (const at::Tensor& segments : samples[b].segments)
+                    map = segmentRefine(map,
+                                        segments.narrow(0, y, size).narrow(1, x, size).to(device_),
+                                        recipe_.hrMaskAlpha);
+                refined.push_back(map);
+            }
+            target = at::upsample_bilinear2d(at::stack(refined), {shown, shown}, false);
+        }
+        const auto inStudent = [&](std::int64_t position) {
+            return std::min(size - shown, static_cast<std::int64_t>(
+                                              std::lround(static_cast<double>(position) / zoom)));
+        };
+        const at::Tensor region =
+            features.narrow(2, inStudent(y), shown).narrow(3, inStudent(x), shown);
+        const at::Tensor difference = affinityLoss(region, target);
+        affinity = c == 0 ? difference : affinity + difference;
+    }
+    affinity = affinity / static_cast<double>(recipe_.crops);
+    loss.parts["affinity"] = affinity.item<double>();
+    loss.total = loss.total + affinity * recipe_.hrWeight;
+    return loss;
+}
+
+Result<StepReport> UpsamplerTrainer::step(const RunContext& context) {
+    return guarded("training", [&]() -> Result<StepReport> {
+        context_ = context;
+        const std::int64_t done = steps();
+        const std::int64_t perStep = recipe_.batch * recipe_.accumulation;
+        if (!stream_) {
+            SampleStreamOptions options;
+            options.seed = recipe_.seed;
+            options.index = [first = done * perStep](std::int64_t position) {
+                return first + position;
+            };
+            options.threads = decodingThreads_;
+            options.ahead = std::max<std::int64_t>(4, 2 * decodingThreads_);
+            options.side = [this](std::int64_t index) {
+                return recipe_.stage == 2 ? recipe_.hrSize : sizeOf(index / recipe_.batch);
+            };
+            options.augmentation = recipe_.augmentation;
+            stream_ = std::make_unique<SampleStream>(photos_, std::move(options));
+        }
+        StepReport report;
+        optimizer_.zeroGradients();
+        for (std::int64_t a = 0; a < recipe_.accumulation; ++a) {
+            context.throwIfStopped();
+            std::vector<TrainingSample> samples;
+            for (std::int64_t b = 0; b < recipe_.batch; ++b) {
+                LOFTSCOPE_TRY(TrainingSample sample, stream_->next());
+                samples.push_back(std::move(sample));
+            }
+            const std::int64_t batchIndex = done * recipe_.accumulation + a;
+            Loss loss =
+                recipe_.stage == 2 ? stageTwo(samples, batchIndex) : stageOne(samples, batchIndex);
+            loss.parts["total"] = loss.total.item<double>();
+            if (!std::isfinite(loss.parts["total"])) {
+                return fail(ErrorCode::Internal,
+                            fmt::format("The loss of step {} is not finite: resume from the last "
+                                        "checkpoint with a smaller learning rate.",
+                                        done + 1));
+            }
+            const auto share = 1.0 / static_cast<double>(recipe_.accumulation);
+            (loss.total * share).backward();
+            for (const auto& [name, value] : loss.parts)
+                report.losses[name] += value * share;
+        }
+        const double limit = done < recipe_.firstClipSteps && recipe_.firstClip > 0
+                                 ? recipe_.firstClip
+                                 : recipe_.clip;
+        report.gradientNorm = clipGradientNorm(
+            trained(), limit > 0 ? limit : std::numeric_limits<double>::infinity());
+        report.learningRate = recipe_.learningRate * recipe_.schedule.factor(done);
+        optimizer_.step(report.learningRate);
+        optimizer_.zeroGradients();
+        student_.updateStatistics();
+        report.step = steps();
+        if (teacher_ && report.step % recipe_.emaEvery == 0)
+            teacher_->average(student_, recipe_.emaDecay);
+        return report;
+    });
+}
+
+StateDict UpsamplerTrainer::state() const {
+    StateDict state;
+    const auto add = [&](const std::string& prefix, const StateDict& part) {
+        for (const auto& [key, tensor] : part)
+            state[prefix + key] = tensor.detach();
+    };
+    add("student.", student_.state());
+    if (teacher_) add("teacher.", teacher_->state());
+    add("", downsampler_.parameters());
+    add("moments.", optimizer_.state());
+    return state;
+}
+
+Result<void> UpsamplerTrainer::restore(const StateDict& state) {
+    const auto part = [&](const std::string& prefix) {
+        StateDict found;
+        for (const auto& [key, tensor] : state) {
+            if (key.starts_with(prefix)) found[key.substr(prefix.size())] = tensor;
+        }
+        return found;
+    };
+    return guarded("restoring a training run", [&]() -> Result<void> {
+        const c10::NoGradGuard noGrad;
+        // Checked as a whole before anything is changed.
+        for (const auto& [key, tensor] : this->state()) {
+            const auto found = state.find(key);
+            if (found == state.end() || found->second.sizes() != tensor.sizes()) {
+                return fail(ErrorCode::Mismatch,
+                            fmt::format("The checkpoint's '{}' is missing or of another shape: "
+                                        "resume with the options that "
+                                        "the run began with.",
+                                        key));
+            }
+        }
+        for (const auto& [key, tensor] : this->state()) {
+            if (!key.starts_with("moments.")) tensor.copy_(state.find(key)->second);
+        }
+        LOFTSCOPE_CHECK(optimizer_.restore(part("moments.")));
+        stream_.reset();
+        return {};
+    });
+}
+
+} // namespace loftscope

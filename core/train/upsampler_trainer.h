@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// LoftUp's two training stages (paper, section 3) for any backbone.
+//
+// Stage 1: high-resolution features must agree with the backbone's own features of slightly changed
+// views once they are down-sampled (multi-view reconstruction), and with bicubic features whose
+// masks were pulled together. Stage 2: an exponential average of the student is the teacher. It
+// sees high-resolution crops of the photo, its features are refined by masks, and the student's
+// affinities must agree with the teacher's.
+#pragma once
+
+#include "core/backbone/backbone.h"
+#include "core/base/error.h"
+#include "core/base/run_context.h"
+#include "core/train/attention_downsampler.h"
+#include "core/train/optimizer.h"
+#include "core/train/sample_stream.h"
+#include "core/train/trainable_loftup.h"
+#include "core/train/view_jitter.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace loftscope {
+
+struct UpsamplerRecipe {
+    int stage = 1;
+    std::uint64_t seed = 1;
+    std::int64_t batch = 1;        ///< photos that pass through the network together
+    std::int64_t accumulation = 8; ///< such batches per optimiser step
+    std::vector<std::int64_t> sizes = {
+        224}; ///< sides of the input, in pixels: one at random per batch
+    LoftUpPass pass = {.training = true};
+
+    OptimizerOptions optimizer;
+    double learningRate = 1e-4;
+    LearningRateSchedule schedule;
+    double firstClip = 1e-4; ///< largest gradient norm in the first `firstClipSteps` steps
+    std::int64_t firstClipSteps = 10;
+    double clip = 0; ///< the same afterwards; 0: none
+
+    std::int64_t projection = 64; ///< channels that features are compared in
+    std::int64_t jitters = 4;     ///< views per batch
+    ViewJitterRange jitter;
+    double reconstructionWeight = 1; ///< of each view
+    double tvWeight = 0.001;
+    double maskWeight = 1;  ///< stage 1: of the mask-refined bicubic target
+    double maskAlpha = 0.8; ///< stage 1
+
+    std::int64_t hrSize = 896; ///< stage 2: side of the photo that the teacher's crops are cut from
+    std::int64_t crops = 2;
+    double hrWeight = 20;
+    double hrMaskAlpha = 0.8;
+    double emaDecay = 0.99;
+    std::int64_t emaEvery = 10; ///< optimiser steps
+
+    Augmentation augmentation;
+
+    /// The published settings (where paper and code disagree, the code's: its author says so), for
+    /// patches of `patch`.
+    static UpsamplerRecipe published(int stage, std::int64_t patch);
+    /// Errors: InvalidArgument, for numbers that cannot work with patches of `patch`.
+    Result<void> check(std::int64_t patch) const;
+    /// Everything that the numbers of a run depend on, as one line.
+    std::string describe() const;
+};
+
+/// Losses of a step, before their weights, by name: "reconstruction", "tv", "mask", "affinity", and
+/// "total".
+using LossReport = std::map<std::string, double>;
+
+struct StepReport {
+    std::int64_t step = 0; ///< how many are done now
+    LossReport losses;
+    double gradientNorm = 0;
+    double learningRate = 0;
+};
+
+class UpsamplerTrainer {
+public:
+    /// `backbone` and `photos` must outlive the trainer. `device` is where the student lives.
+    UpsamplerTrainer(UpsamplerRecipe recipe, const Backbone& backbone, TrainableLoftUp student,
+                     const PhotoSource& photos, int decodingThreads, c10::Device device);
+
+    /// One optimiser step. Errors: Malformed (data), Internal (the loss is not finite),
+    /// OutOfMemory, Cancelled.
+    Result<StepReport> step(const RunContext& context);
+
+    std::int64_t steps() const { return optimizer_.steps(); }
+    const UpsamplerRecipe& recipe() const { return recipe_; }
+    const TrainableLoftUp& student() const { return student_; }
+    /// Stage 2: the exponential average of the student; else nothing.
+    const TrainableLoftUp* teacher() const { return teacher_ ? &*teacher_ : nullptr; }
+    const Backbone& backbone() const { return backbone_; }
+    SampleStream::Broken brokenPhotos() const;
+
+    /// All that a run consists of besides its recipe: student, teacher, down-sampler, optimiser.
+    /// Shares memory.
+    StateDict state() const;
+    /// Continues as if the run had never stopped. Errors: Mismatch.
+    Result<void> restore(const StateDict& state);
+
+private:
+    struct Loss {
+        at::Tensor total;
+        LossReport parts;
+    };
+    Loss stageOne(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
+    Loss stageTwo(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
+    /// Multi-view reconstruction and total variation, common to both stages.
+    Loss reconstruction(const at::Tensor& guidance, const at::Tensor& features,
+                        const at::Tensor& projection, std::int64_t batchIndex);
+    /// The backbone's features of B x 3 x H x W normalised pictures, channel-normalised; no
+    /// gradients.
+    at::Tensor lowResolution(const at::Tensor& guidance);
+    at::Tensor normalised(const at::Tensor& pictures) const;
+    std::int64_t sizeOf(std::int64_t batchIndex) const;
+    StateDict trained() const;
+
+    UpsamplerRecipe recipe_;
+    const Backbone& backbone_;
+    const PhotoSource& photos_;
+    int decodingThreads_;
+    c10::Device device_;
+    TrainableLoftUp student_;
+    std::optional<TrainableLoftUp> teacher_; ///< stage 2
+    AttentionDownsampler downsampler_;
+    Optimizer optimizer_;
+    std::unique_ptr<SampleStream> stream_; ///< made at the first step, at the right position
+    RunContext context_;
+};
+
+} // namespace loftscope

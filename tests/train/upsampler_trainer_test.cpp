@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Both stages end to end on a toy backbone: they learn, and a resumed run gives the numbers of an
+// uninterrupted one.
+#include "core/train/upsampler_trainer.h"
+#include "tests/train/toy_training.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <gtest/gtest.h>
+
+namespace loftscope {
+namespace {
+
+class OneThread {
+public:
+    OneThread() { at::set_num_threads(1); }
+};
+
+LossReport meanOf(UpsamplerTrainer& trainer, int steps) {
+    LossReport mean;
+    for (int i = 0; i < steps; ++i) {
+        const auto report = trainer.step({});
+        if (!report) {
+            ADD_FAILURE() << report.error().message;
+            return mean;
+        }
+        for (const auto& [name, value] : report->losses)
+            mean[name] += value / steps;
+    }
+    return mean;
+}
+
+TEST(UpsamplerTrainer, StageOneLearnsOnePhotoInAFewSteps) {
+    const OneThread oneThread;
+    const PatchColors backbone;
+    const Discs photos(1);
+    UpsamplerTrainer trainer(toyRecipe(1), backbone, toyStudent(), photos, 1, at::kCPU);
+    const LossReport before = meanOf(trainer, 3);
+    meanOf(trainer, 34);
+    const LossReport after = meanOf(trainer, 3);
+    EXPECT_LT(after.at("mask"), 0.5 * before.at("mask"));
+    EXPECT_LT(after.at("reconstruction"), 0.5 * before.at("reconstruction"));
+    EXPECT_GT(before.at("tv"), 0);
+}
+
+TEST(UpsamplerTrainer, StageTwoBringsTheStudentsAffinitiesToTheTeachers) {
+    const OneThread oneThread;
+    const PatchColors backbone;
+    const Discs photos(1);
+    UpsamplerTrainer first(toyRecipe(1), backbone, toyStudent(), photos, 1, at::kCPU);
+    meanOf(first, 20);
+    UpsamplerTrainer second(toyRecipe(2), backbone, first.student().clone(), photos, 1, at::kCPU);
+    const LossReport before = meanOf(second, 3);
+    meanOf(second, 30);
+    const LossReport after = meanOf(second, 3);
+    EXPECT_LT(after.at("affinity"), before.at("affinity"));
+    EXPECT_LT(after.at("total"), before.at("total"));
+}
+
+TEST(UpsamplerTrainer, TheTeacherFollowsOnlyAtItsInterval) {
+    const OneThread oneThread;
+    const PatchColors backbone;
+    const Discs photos(2);
+    UpsamplerTrainer trainer(toyRecipe(2), backbone, toyStudent(), photos, 1, at::kCPU);
+    const std::string key = "teacher.upsampler.final_conv.0.weight";
+    const at::Tensor start = trainer.state().at(key).clone();
+    meanOf(trainer, 1);
+    EXPECT_TRUE(trainer.state().at(key).equal(start));
+    meanOf(trainer, 1);
+    EXPECT_FALSE(trainer.state().at(key).equal(start));
+}
+
+void expectResumedEqualsUninterrupted(int stage) {
+    const OneThread oneThread;
+    const PatchColors backbone;
+    const Discs photos(5);
+    UpsamplerTrainer whole(toyRecipe(stage), backbone, toyStudent(), photos, 2, at::kCPU);
+    meanOf(whole, 6);
+
+    StateDict saved;
+    {
+        UpsamplerTrainer killed(toyRecipe(stage), backbone, toyStudent(), photos, 1, at::kCPU);
+        meanOf(killed, 3);
+        for (const auto& [key, tensor] : killed.state())
+            saved[key] = tensor.clone();
+        meanOf(killed, 1); // lost
+    }
+    UpsamplerTrainer resumed(toyRecipe(stage), backbone, toyStudent(), photos, 2, at::kCPU);
+    const auto restored = resumed.restore(saved);
+    ASSERT_TRUE(restored) << restored.error().message;
+    EXPECT_EQ(resumed.steps(), 3);
+    meanOf(resumed, 3);
+    for (const auto& [key, tensor] : whole.state())
+        EXPECT_TRUE(tensor.equal(resumed.state().at(key))) << key;
+}
+
+TEST(UpsamplerTrainer, AResumedStageOneEqualsAnUninterruptedOneBitForBit) {
+    expectResumedEqualsUninterrupted(1);
+}
+
+TEST(UpsamplerTrainer, AResumedStageTwoEqualsAnUninterruptedOneBitForBit) {
+    expectResumedEqualsUninterrupted(2);
+}
+
+TEST(UpsamplerTrainer, RefusesACheckpointOfAnotherModelAndStaysAsItWas) {
+    const PatchColors backbone;
+    const Discs photos(1);
+    UpsamplerTrainer trainer(toyRecipe(1), backbone, toyStudent(), photos, 1, at::kCPU);
+    StateDict state;
+    for (const auto& [key, tensor] : trainer.state())
+        state[key] = tensor + 1;
+    state.erase("student.upsampler.final_conv.0.weight");
+    const at::Tensor before = trainer.state().at("student.upsampler.final_conv.0.bias").clone();
+    const auto restored = trainer.restore(state);
+    ASSERT_FALSE(restored);
+    EXPECT_EQ(restored.error().code, ErrorCode::Mismatch);
+    EXPECT_TRUE(trainer.state().at("student.upsampler.final_conv.0.bias").equal(before));
+}
+
+TEST(UpsamplerRecipe, ChecksSizesAgainstThePatch) {
+    UpsamplerRecipe recipe = UpsamplerRecipe::published(2, 14);
+    EXPECT_TRUE(recipe.check(14));
+    EXPECT_EQ(recipe.sizes.back(), 518);
+    recipe.sizes = {225};
+    ASSERT_FALSE(recipe.check(14));
+    EXPECT_NE(recipe.check(14).error().message.find("225"), std::string::npos);
+    recipe = UpsamplerRecipe::published(2, 16);
+    recipe.hrSize = 448;
+    EXPECT_FALSE(recipe.check(16));
+}
+
+} // namespace
+} // namespace loftscope
