@@ -5,10 +5,10 @@
 #include "core/base/error.h"
 #include "core/base/geometry.h"
 #include "core/base/run_context.h"
+#include "core/image/normalisation.h"
 
 #include <ATen/core/Tensor.h>
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -22,12 +22,6 @@ struct FeatureGrid {
     at::Tensor values; ///< C x h x w, fp32
     std::int64_t channels() const { return values.size(0); }
     Extent extent() const { return {values.size(1), values.size(2)}; }
-};
-
-/// Per-channel normalisation of a picture's R, G, B in 0..1 before it enters a network.
-struct Normalisation {
-    std::array<float, 3> mean{0.485F, 0.456F, 0.406F}; ///< ImageNet's by default
-    std::array<float, 3> std{0.229F, 0.224F, 0.225F};
 };
 
 /// What to return besides the final patch tokens.

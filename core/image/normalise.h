@@ -2,8 +2,8 @@
 // Between 8-bit pictures and the fp32 tensors that networks take and give.
 #pragma once
 
-#include "core/backbone/backbone.h"
 #include "core/image/image.h"
+#include "core/image/normalisation.h"
 
 #include <ATen/core/Tensor.h>
 

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is done to a picture's values before a network sees them.
+#pragma once
+
+#include <array>
+
+namespace loftscope {
+
+/// Per-channel normalisation of a picture's R, G, B in 0..1 before it enters a network.
+struct Normalisation {
+    std::array<float, 3> mean{0.485F, 0.456F, 0.406F}; ///< ImageNet's by default
+    std::array<float, 3> std{0.229F, 0.224F, 0.225F};
+};
+
+} // namespace loftscope
