@@ -10,7 +10,7 @@ import sys
 
 # Headers with nothing but the numbers of a model: they stand beside the model, but recognition, which is below it,
 # speaks of them too. So they may include base alone.
-DESCRIPTIONS = {"core/backbone/vit_spec.h", "core/upsample/loftup_spec.h"}
+DESCRIPTION = re.compile(r"core/(backbone|upsample)/\w+_spec\.h$")
 # A folder of core may include itself and those of a lower rank.
 CORE_RANKS = {
     "base": 0,
@@ -53,7 +53,7 @@ def layer_of(path):
 
 def folder_in_core(path):
     """The folder of a file of core that the order speaks of; None for files in core itself."""
-    if path.as_posix() in DESCRIPTIONS:
+    if DESCRIPTION.match(path.as_posix()):
         return "descriptions"
     return path.parts[1] if len(path.parts) > 2 else None
 

@@ -111,6 +111,9 @@ def compare_dinov2(c):
         patch, grid = shape["patch"], shape["grid"]
         sizes = [(grid * patch, grid * patch), (5 * patch, 9 * patch), (20 * patch, 3 * patch)]
         compare_backbone(c, name, paths, sizes, lambda picture: reference.dinov2(weights, picture)[0])
+        picture = picture_of(5 * patch, 9 * patch, seed)
+        attended = c.run("features", "--backbone", paths["pth"], "--image", c.save("picture", picture), "--attention")
+        c.check(f"{name}, attention of CLS", attended, reference.dinov2(weights, picture)[1], ATTENTION_TOLERANCE)
 
 
 def compare_loftup(c):
