@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the user has chosen to see, as plain values that can be compared, kept for undo and saved.
+#pragma once
+
+#include "ui/render/display_style.h"
+#include "ui/render/view_transform.h"
+#include "ui/render/wipe.h"
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace loftscope {
+
+enum class PaneKind {
+    Photo,
+    LowRes,        ///< the backbone's patch tokens
+    Upsampled,     ///< by PaneState::method
+    Attention,     ///< cross-attention of the picked pixel, over the low-res grid
+    SelfAttention, ///< the backbone's, of the picked pixel's patch
+    Similarity,    ///< cosine similarity to the picked pixel
+    Norm,          ///< length of the feature vector
+    Difference     ///< of two panes
+};
+
+/// What to show in a pane and how. Block, head, components count from 0.
+struct PaneState {
+    int id = 0; ///< given by the model; never used twice
+    PaneKind kind = PaneKind::Photo;
+    std::string method;           ///< upsampler: "loftup", "bilinear"; empty for the low-res grid
+    int block = -1;               ///< of attention; -1: mean over all
+    int head = -1;                ///< of attention; -1: mean over all
+    bool singleComponent = false; ///< PCA: one component as a scalar map instead of false colours
+    ScoreStyle scores;            ///< PCA as false colours; its whitening follows `whiten`
+    bool whiten = false;          ///< divide each component by its standard deviation
+    ScalarStyle scalar;           ///< everything that is one number per pixel
+    bool autoRange = true;        ///< ranges follow the percentiles below
+    double lowPercent = 1;
+    double highPercent = 99;
+    float opacity = 1;         ///< of the map over the photo; 1 hides the photo
+    bool smooth = false;       ///< smooth display of magnified maps
+    std::string basis = "own"; ///< PCA basis: "own", "shared", "locked" or a file's name
+    int minuend = 0;           ///< Difference: pane that is subtracted from
+    int subtrahend = 0;        ///< Difference: pane that is subtracted
+    View view;                 ///< while views are not linked
+    friend bool operator==(const PaneState&, const PaneState&) = default;
+};
+
+/// A pixel of the photo that stays picked; the same mark in every pane and figure.
+struct Pick {
+    int number = 1;
+    glm::dvec2 at{0, 0}; ///< photo pixels
+    std::array<std::uint8_t, 3> color{255, 255, 255};
+    bool pinned = false; ///< the next click places another one instead of moving this
+    friend bool operator==(const Pick&, const Pick&) = default;
+};
+
+enum class CompareMode {
+    Off,
+    Wipe,      ///< the selected pane shows the reference on one side of an edge
+    Difference ///< the selected pane shows itself minus the reference
+};
+
+/// Everything about the panes that undo restores and a session file keeps.
+struct WorkspaceState {
+    std::vector<PaneState> panes; ///< 1 to 12, row by row
+    int selected = 0;             ///< pane id; keys and panels act on it
+    int reference = 0;            ///< pane id; the A of wipe, flip and difference
+    int maximised = 0;            ///< pane id; 0: none
+    int columns = 0;              ///< 0: as many as make the pictures largest
+    bool linked = true;           ///< one view for all panes
+    View view;                    ///< while views are linked
+    CompareMode compare = CompareMode::Off;
+    Wipe wipe;
+    std::vector<Pick> picks;
+    int activePick = -1; ///< index into picks; -1: none
+    friend bool operator==(const WorkspaceState&, const WorkspaceState&) = default;
+};
+
+constexpr int maximumPanes = 12;
+
+/// Colours of picks 1, 2, ...: the colour-blind-safe set of Okabe and Ito, repeated after seven.
+std::array<std::uint8_t, 3> pickColor(int number);
+
+/// True for kinds whose pictures are PCA scores.
+bool showsScores(PaneKind kind);
+/// True for kinds that depend on the picked pixel.
+bool dependsOnPick(PaneKind kind);
+
+} // namespace loftscope
