@@ -13,10 +13,11 @@
 
 namespace loftscope {
 
-/// Explains a scalar map's colours.
+/// Explains a scalar map's colours. With low == high it says "constant" and has the one colour of
+/// t = 0.5, in which such a map should be drawn.
 struct ColorBar {
     ColorMap map = ColorMap::Viridis;
-    double low = 0;
+    double low = 0; ///< value of the map's first colour; finite, <= high
     double high = 1;
     std::string unit; ///< e.g. "cosine similarity", "share of attention"
 };
@@ -33,17 +34,22 @@ struct FigurePane {
     Image picture;
     std::string title;    ///< e.g. "LoftUp"
     std::string subtitle; ///< sizes, basis, precision: "224 x 336, own PCA basis"
-    bool smooth = false;  ///< smooth resampling for display (photos); nearest for maps of features
+    /// How the picture is resampled to the size of its pane. True for photos: smooth. False for
+    /// maps: enlarged cells stay crisp and keep their exact colours; a map that is larger than its
+    /// pane is averaged.
+    bool smooth = false;
     std::optional<ColorBar> bar;
     std::vector<Marker> markers;
 };
 
 struct FigureSpec {
     std::vector<FigurePane> panes; ///< row by row
-    int columns = 0;               ///< 0: chosen so that the figure is about as wide as a page
-    int paneWidth = 420;           ///< pixels at 1x
-    double scale = 2.0;            ///< pixels of the file per pixel at 1x
-    std::string title;             ///< above everything; may be empty
+    int columns = 0;               ///< 0: chosen from the number of panes and their shape
+    /// Pixels at 1x, where a pane's title is 13 pixels high: four panes of 300 in a row and fonts
+    /// are legible when printed as wide as a page.
+    int paneWidth = 300;
+    double scale = 3.0; ///< pixels of the file per pixel at 1x, for PNG and other pixel formats
+    std::string title;  ///< above everything; may be empty
     std::vector<std::string>
         notes; ///< small print below: models, sizes, what was cropped, what colours mean
 };

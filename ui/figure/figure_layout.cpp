@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ui/figure/figure_layout.h"
+
+#include "ui/figure/figure_text.h"
+
+#include <QFontMetricsF>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace loftscope {
+
+namespace {
+
+constexpr qreal margin = 20;
+constexpr qreal columnGap = 18;
+constexpr qreal rowGap = 22;
+constexpr qreal figureTitleGap = 14; ///< below the figure's title
+constexpr qreal titleGap = 1;        ///< between a pane's title and its subtitle
+constexpr qreal pictureGap = 6;      ///< between the lines of text and the picture
+constexpr qreal barGap = 8;          ///< between the picture and its bar
+constexpr qreal barHeight = 8;
+constexpr qreal tickGap = 5; ///< between the bar and its labels; the tick marks are inside
+constexpr qreal maximalBarWidth = 320;
+constexpr qreal notesGap = 18;
+constexpr qreal noteGap = 3;
+constexpr qreal minimalContentWidth = 320;
+/// A pane's picture is at most this much higher than the pane is wide.
+constexpr qreal maximalHeightToWidth = 1.25;
+/// A column never gets narrower than this share of `paneWidth`: titles need room.
+constexpr qreal minimalColumn = 0.6;
+constexpr qreal maximalSide = 32767; ///< of QImage, for painting
+
+qreal lineHeight(int pixels, Weight weight = Weight::Regular) {
+    return std::ceil(QFontMetricsF(figureFont(pixels, weight)).height());
+}
+
+/// Width to height of every pane's picture as it is shown. Maps of a photo differ from it by half a
+/// patch at most, because sides are rounded to patches: such panes take the first pane's aspect, so
+/// that all show each place of the photo at the same place.
+std::vector<qreal> shownAspects(const FigureSpec& spec) {
+    constexpr qreal tolerance = 0.04;
+    std::vector<qreal> aspects;
+    for (const FigurePane& pane : spec.panes) {
+        const qreal aspect =
+            static_cast<qreal>(pane.picture.width()) / static_cast<qreal>(pane.picture.height());
+        const bool asFirst = !aspects.empty() && std::abs(aspect / aspects.front() - 1) < tolerance;
+        aspects.push_back(asFirst ? aspects.front() : aspect);
+    }
+    return aspects;
+}
+
+Result<void> check(const FigureSpec& spec) {
+    const auto invalid = [](std::string message) {
+        return fail(ErrorCode::InvalidArgument, std::move(message));
+    };
+    if (spec.panes.empty()) return invalid("A figure needs at least one pane.");
+    if (spec.paneWidth <= 0 || spec.columns < 0 || !(spec.scale > 0) || !std::isfinite(spec.scale))
+        return invalid(fmt::format("A figure with panes of {} pixels at scale {} cannot be "
+                                   "painted: give positive numbers.",
+                                   spec.paneWidth, spec.scale));
+    for (const FigurePane& pane : spec.panes) {
+        if (pane.picture.empty())
+            return invalid(fmt::format("The pane '{}' has no picture.", pane.title));
+        if (pane.bar && !(std::isfinite(pane.bar->low) && std::isfinite(pane.bar->high) &&
+                          pane.bar->low <= pane.bar->high))
+            return invalid(fmt::format("The colour bar of the pane '{}' cannot run from {} to {}.",
+                                       pane.title, pane.bar->low, pane.bar->high));
+    }
+    return {};
+}
+
+struct Grid {
+    std::size_t columns = 1;
+    qreal paneWidth = 0;
+};
+
+/// One to four panes stand side by side; more are spread evenly over rows of at most four. Wide
+/// pictures take more width, and fewer stand side by side.
+Grid gridFor(const FigureSpec& spec, std::vector<qreal> aspects) {
+    const auto paneWidth = static_cast<qreal>(spec.paneWidth);
+    if (spec.columns > 0)
+        return {std::min(static_cast<std::size_t>(spec.columns), spec.panes.size()), paneWidth};
+    std::ranges::sort(aspects);
+    const qreal aspect = aspects[aspects.size() / 2];
+    std::size_t most = 4;
+    qreal widening = 1;
+    if (aspect > 4) {
+        most = 1;
+        widening = 3;
+    } else if (aspect > 2.2) {
+        most = 2;
+        widening = 1.6;
+    }
+    const std::size_t rows = (spec.panes.size() + most - 1) / most;
+    return {(spec.panes.size() + rows - 1) / rows, paneWidth * widening};
+}
+
+/// The ticks whose labels do not touch each other on a bar of this width.
+Axis axisFor(const ColorBar& bar, qreal width) {
+    const QFontMetricsF metrics(figureFont(letters::ticks));
+    for (int most = 5;; --most) {
+        Axis axis = niceAxis(bar.low, bar.high, most);
+        qreal taken = 0;
+        for (const Tick& tick : axis.ticks)
+            taken = std::max(taken, metrics.horizontalAdvance(QString::fromStdString(tick.label)));
+        if (most == 2 || (taken + 10) * static_cast<qreal>(axis.ticks.size()) <= width) return axis;
+    }
+}
+
+qreal barBlockHeight() {
+    return barGap + barHeight + tickGap + 2 * lineHeight(letters::ticks);
+}
+
+} // namespace
+
+Result<FigureLayout> layOut(const FigureSpec& spec) {
+    LOFTSCOPE_CHECK(check(spec));
+    const auto snapped = [&](qreal value) { return std::round(value * spec.scale) / spec.scale; };
+    const auto atLeastOnePixel = [&](qreal length) {
+        return std::max(snapped(length), 1 / spec.scale);
+    };
+    const std::vector<qreal> aspects = shownAspects(spec);
+    const Grid grid = gridFor(spec, aspects);
+    const std::size_t count = spec.panes.size();
+    const std::size_t rows = (count + grid.columns - 1) / grid.columns;
+
+    std::vector<qreal> columnWidths(grid.columns, minimalColumn * grid.paneWidth);
+    std::vector<QSizeF> pictureSizes;
+    for (std::size_t i = 0; i < count; ++i) {
+        const qreal height =
+            std::min(grid.paneWidth / aspects[i], maximalHeightToWidth * grid.paneWidth);
+        pictureSizes.emplace_back(atLeastOnePixel(height * aspects[i]), atLeastOnePixel(height));
+        qreal& columnWidth = columnWidths[i % grid.columns];
+        columnWidth = std::max(columnWidth, pictureSizes.back().width());
+    }
+    for (qreal& width : columnWidths)
+        width = snapped(width);
+    const qreal contentWidth =
+        std::max(std::accumulate(columnWidths.begin(), columnWidths.end(), qreal{0}) +
+                     columnGap * static_cast<qreal>(grid.columns - 1),
+                 minimalContentWidth);
+
+    FigureLayout layout;
+    layout.panes.resize(count);
+    qreal y = margin;
+    if (!spec.title.empty()) {
+        const qreal height = lineHeight(letters::figureTitle, Weight::Bold);
+        layout.title = {margin, y, contentWidth, height};
+        y += height + figureTitleGap;
+    }
+    for (std::size_t row = 0; row < rows; ++row) {
+        const std::size_t begin = row * grid.columns;
+        const std::size_t end = std::min(begin + grid.columns, count);
+        bool titles = false;
+        bool subtitles = false;
+        bool bars = false;
+        qreal height = 0;
+        for (std::size_t i = begin; i < end; ++i) {
+            titles |= !spec.panes[i].title.empty();
+            subtitles |= !spec.panes[i].subtitle.empty();
+            bars |= spec.panes[i].bar.has_value();
+            height = std::max(height, pictureSizes[i].height());
+        }
+        const qreal titleHeight = titles ? lineHeight(letters::title, Weight::Bold) : 0;
+        const qreal subtitleHeight = subtitles ? lineHeight(letters::subtitle) : 0;
+        const qreal header = titleHeight + (titles && subtitles ? titleGap : 0) + subtitleHeight +
+                             (titles || subtitles ? pictureGap : 0);
+        const qreal top = snapped(y + header);
+        qreal x = margin;
+        for (std::size_t i = begin; i < end; ++i) {
+            const FigurePane& pane = spec.panes[i];
+            PaneLayout& place = layout.panes[i];
+            const qreal width = columnWidths[i - begin];
+            const qreal left = snapped(x);
+            // Lines of text end at the picture, so that a title without subtitle stands close to
+            // it.
+            qreal line = top - pictureGap;
+            if (!pane.subtitle.empty()) {
+                line -= subtitleHeight;
+                place.subtitle = {left, line, width, subtitleHeight};
+                line -= titleGap;
+            }
+            if (!pane.title.empty()) place.title = {left, line - titleHeight, width, titleHeight};
+            place.box = {left, top, width, snapped(height)};
+            const QSizeF& size = pictureSizes[i];
+            place.picture = {left + snapped((width - size.width()) / 2),
+                             top + snapped((place.box.height() - size.height()) / 2), size.width(),
+                             size.height()};
+            if (pane.bar) {
+                BarLayout bar;
+                const qreal barTop = snapped(place.box.bottom() + barGap);
+                bar.bar = {left, barTop, std::min(width, maximalBarWidth), barHeight};
+                bar.axis = axisFor(*pane.bar, bar.bar.width());
+                bar.labelTop = barTop + barHeight + tickGap;
+                bar.unit = {left, bar.labelTop + lineHeight(letters::ticks), width,
+                            lineHeight(letters::ticks)};
+                place.bar = std::move(bar);
+            }
+            x += width + columnGap;
+        }
+        y = top + snapped(height) + (bars ? barBlockHeight() : 0) + rowGap;
+    }
+    y -= rowGap;
+    if (!spec.notes.empty()) {
+        y += notesGap;
+        const QFontMetricsF metrics(figureFont(letters::notes));
+        for (const std::string& note : spec.notes) {
+            const QRectF needed = metrics.boundingRect(QRectF(0, 0, contentWidth, 1e6),
+                                                       Qt::TextWordWrap | Qt::AlignLeft,
+                                                       QString::fromStdString(note));
+            layout.notes.emplace_back(margin, y, contentWidth, std::ceil(needed.height()));
+            y = layout.notes.back().bottom() + noteGap;
+        }
+        y -= noteGap;
+    }
+    layout.size = {std::ceil(contentWidth + 2 * margin), std::ceil(y + margin)};
+    if (std::max(layout.size.width(), layout.size.height()) * spec.scale > maximalSide)
+        return fail(ErrorCode::InvalidArgument,
+                    fmt::format("The figure would be {:.0f} x {:.0f} pixels, more than {:.0f} on a "
+                                "side: use fewer panes, narrower panes or a smaller scale.",
+                                layout.size.width() * spec.scale, layout.size.height() * spec.scale,
+                                maximalSide));
+    return layout;
+}
+
+} // namespace loftscope

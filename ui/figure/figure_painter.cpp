@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ui/figure/figure_painter.h"
+
+#include "core/base/file.h"
+#include "core/base/guard.h"
+#include "core/image/encode.h"
+#include "core/image/pillow_resize.h"
+#include "ui/figure/figure_layout.h"
+#include "ui/figure/figure_text.h"
+#include "ui/figure/gui_application.h"
+
+#include <QBuffer>
+#include <QFontMetricsF>
+#include <QImage>
+#include <QImageWriter>
+#include <QPageSize>
+#include <QPainter>
+#include <QPainterPath>
+#include <QPdfWriter>
+#include <QSvgGenerator>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace loftscope {
+
+namespace {
+
+const QColor ink(0x1b, 0x1f, 0x24);
+const QColor quietInk(0x5b, 0x64, 0x70);
+const QColor hairline(0xc9, 0xcd, 0xd3);
+const QColor letterbox(0xf3, 0xf4, 0xf6);
+
+QString toQString(const std::string& text) {
+    return QString::fromStdString(text);
+}
+
+QColor toQColor(const std::array<std::uint8_t, 3>& color) {
+    return {color[0], color[1], color[2]};
+}
+
+/// A view of the picture's pixels; `picture` must outlive it.
+QImage viewOf(const Image& picture) {
+    return {picture.pixels().data(), static_cast<int>(picture.width()),
+            static_cast<int>(picture.height()), static_cast<qsizetype>(picture.width() * 3),
+            QImage::Format_RGB888};
+}
+
+Image enlargedCells(const Image& picture, Extent size) {
+    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(size.area()) * 3);
+    std::uint8_t* to = pixels.data();
+    for (std::int64_t y = 0; y < size.height; ++y) {
+        // The cell under the centre of the pixel.
+        const std::uint8_t* row = picture.row((2 * y + 1) * picture.height() / (2 * size.height));
+        for (std::int64_t x = 0; x < size.width; ++x, to += 3)
+            std::copy_n(row + 3 * ((2 * x + 1) * picture.width() / (2 * size.width)), 3, to);
+    }
+    return {size, std::move(pixels)};
+}
+
+/// The picture as it is shown on `size` pixels (see FigurePane::smooth). Axes of a map that shrink
+/// are averaged, axes that grow keep crisp cells.
+Image resampled(const FigurePane& pane, Extent size) {
+    const Image& picture = pane.picture;
+    if (pane.smooth) return pillowResize(picture, size, PillowFilter::Bicubic);
+    const Extent averaged{std::min(size.height, picture.height()),
+                          std::min(size.width, picture.width())};
+    return enlargedCells(pillowResize(picture, averaged, PillowFilter::Box), size);
+}
+
+/// Draws a figure with a painter whose units are pixels at 1x.
+class FigurePainter {
+public:
+    /// `pixelsPerUnit`: of pictures. `toPixels`: the device is made of exactly these pixels.
+    FigurePainter(QPainter& painter, qreal pixelsPerUnit, bool toPixels)
+        : painter_(painter)
+        , pixelsPerUnit_(pixelsPerUnit)
+        , toPixels_(toPixels) {
+        painter_.setRenderHint(QPainter::Antialiasing);
+        painter_.setRenderHint(QPainter::TextAntialiasing);
+    }
+
+    void paint(const FigureSpec& spec, const FigureLayout& layout) {
+        painter_.fillRect(QRectF(QPointF(), layout.size), Qt::white);
+        line(spec.title, letters::figureTitle, Weight::Bold, ink, layout.title);
+        for (std::size_t i = 0; i < spec.panes.size(); ++i)
+            pane(spec.panes[i], layout.panes[i]);
+        painter_.setFont(figureFont(letters::notes));
+        painter_.setPen(quietInk);
+        for (std::size_t i = 0; i < spec.notes.size(); ++i)
+            painter_.drawText(layout.notes[i], Qt::TextWordWrap | Qt::AlignLeft,
+                              toQString(spec.notes[i]));
+    }
+
+private:
+    void line(const std::string& text, int pixels, Weight weight, const QColor& color,
+              const QRectF& place) {
+        if (text.empty()) return;
+        const FittedText fitted = fittedText(text, pixels, weight, place.width());
+        painter_.setFont(fitted.font);
+        painter_.setPen(color);
+        painter_.drawText(place, Qt::AlignLeft | Qt::AlignBottom | Qt::TextSingleLine, fitted.text);
+    }
+
+    void image(const QRectF& place, const Image& pixels) {
+        if (!toPixels_) {
+            painter_.drawImage(place, viewOf(pixels));
+            return;
+        }
+        // One to one: no resampling by the painter.
+        const QPointF corner = place.topLeft() * pixelsPerUnit_;
+        painter_.save();
+        painter_.resetTransform();
+        painter_.drawImage(QPoint(qRound(corner.x()), qRound(corner.y())), viewOf(pixels));
+        painter_.restore();
+    }
+
+    void pane(const FigurePane& pane, const PaneLayout& place) {
+        line(pane.title, letters::title, Weight::Bold, ink, place.title);
+        line(pane.subtitle, letters::subtitle, Weight::Regular, quietInk, place.subtitle);
+        const qreal edge = 1 / pixelsPerUnit_;
+        painter_.fillRect(place.box.adjusted(-edge, -edge, edge, edge), hairline);
+        painter_.fillRect(place.box, letterbox);
+        image(place.picture,
+              resampled(pane, {std::lround(place.picture.height() * pixelsPerUnit_),
+                               std::lround(place.picture.width() * pixelsPerUnit_)}));
+        for (const Marker& each : pane.markers)
+            marker(each, place.picture);
+        if (pane.bar && place.bar) bar(*pane.bar, *place.bar);
+    }
+
+    void bar(const ColorBar& bar, const BarLayout& place) {
+        const double range = bar.high - bar.low;
+        const auto width =
+            std::max<std::int64_t>(std::lround(place.bar.width() * pixelsPerUnit_), 2);
+        const std::int64_t height =
+            std::max<std::int64_t>(std::lround(place.bar.height() * pixelsPerUnit_), 1);
+        std::vector<std::uint8_t> row;
+        for (std::int64_t x = 0; x < width; ++x) {
+            const float share = (static_cast<float>(x) + 0.5F) / static_cast<float>(width);
+            const auto color = colorAt(bar.map, range > 0 ? share : 0.5F);
+            row.insert(row.end(), color.begin(), color.end());
+        }
+        const qreal edge = 1 / pixelsPerUnit_;
+        painter_.fillRect(place.bar.adjusted(-edge, -edge, edge, edge), hairline);
+        image(place.bar, enlargedCells(Image({1, width}, std::move(row)), {height, width}));
+
+        painter_.setFont(figureFont(letters::ticks));
+        const QFontMetricsF metrics(painter_.font());
+        for (const Tick& tick : place.axis.ticks) {
+            const double share = range > 0 ? (tick.value - bar.low) / range : 0.5;
+            const qreal x = place.bar.left() + share * place.bar.width();
+            painter_.setPen(QPen(quietInk, 0.8));
+            painter_.drawLine(QPointF(x, place.bar.bottom()), QPointF(x, place.bar.bottom() + 3));
+            const QString text = toQString(tick.label);
+            const qreal textWidth = metrics.horizontalAdvance(text);
+            const qreal left =
+                std::clamp(x - textWidth / 2, place.bar.left(), place.bar.right() - textWidth);
+            painter_.setPen(ink);
+            painter_.drawText(QPointF(left, place.labelTop + metrics.ascent()), text);
+        }
+        std::string unit = bar.unit;
+        if (!place.axis.factor.empty())
+            unit = place.axis.factor + (unit.empty() ? "" : "  ") + unit;
+        if (!(range > 0)) unit += unit.empty() ? "constant" : " (constant)";
+        line(unit, letters::ticks, Weight::Regular, quietInk, place.unit);
+    }
+
+    /// A ring in the marker's colour between white and dark edges, so that it shows on anything.
+    void marker(const Marker& marker, const QRectF& picture) {
+        constexpr qreal radius = 5.5;
+        const QPointF centre(picture.left() + std::clamp(marker.x, 0.0, 1.0) * picture.width(),
+                             picture.top() + std::clamp(marker.y, 0.0, 1.0) * picture.height());
+        painter_.setBrush(Qt::NoBrush);
+        for (const auto& [width, color] : {std::pair{4.6, QColor(0x11, 0x11, 0x11)},
+                                           {3.2, QColor(Qt::white)},
+                                           {1.6, toQColor(marker.color)}}) {
+            painter_.setPen(QPen(color, width));
+            painter_.drawEllipse(centre, radius, radius);
+        }
+        if (marker.label.empty()) return;
+        const QFont font = figureFont(letters::marker, Weight::Bold);
+        const QFontMetricsF metrics(font);
+        const QString text = toQString(marker.label);
+        const qreal width = metrics.horizontalAdvance(text);
+        constexpr qreal distance = radius + 4;
+        // Right of the ring, or left of it at the picture's right edge.
+        qreal x = centre.x() + distance;
+        if (x + width > picture.right() - 2) x = centre.x() - distance - width;
+        const qreal baseline = centre.y() + metrics.capHeight() / 2;
+        QPainterPath outline;
+        outline.addText(QPointF(x, baseline), font, text);
+        painter_.setPen(
+            QPen(QColor(0x11, 0x11, 0x11), 3, Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
+        painter_.drawPath(outline);
+        painter_.fillPath(outline, Qt::white);
+    }
+
+    QPainter& painter_;
+    qreal pixelsPerUnit_;
+    bool toPixels_;
+};
+
+Result<QImage> painted(const FigureSpec& spec) {
+    LOFTSCOPE_CHECK(ensureGuiApplication());
+    LOFTSCOPE_TRY(const FigureLayout layout, layOut(spec));
+    QImage canvas((layout.size * spec.scale).toSize(), QImage::Format_RGB888);
+    if (canvas.isNull())
+        return fail(ErrorCode::OutOfMemory,
+                    "Not enough memory for the figure: use a smaller scale.");
+    canvas.fill(Qt::white);
+    QPainter painter(&canvas);
+    painter.scale(spec.scale, spec.scale);
+    FigurePainter(painter, spec.scale, true).paint(spec, layout);
+    return canvas;
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+    std::string text;
+    for (const std::string& line : lines)
+        text += (text.empty() ? "" : "\n") + line;
+    return text;
+}
+
+std::string endingOf(const std::filesystem::path& path) {
+    return toQString(path.extension().string()).toLower().toStdString();
+}
+
+Result<QByteArray> asPng(const FigureSpec& spec) {
+    LOFTSCOPE_TRY(QImage canvas, painted(spec));
+    constexpr int dotsPerMetre = 11811; // 300 per inch
+    canvas.setDotsPerMeterX(dotsPerMetre);
+    canvas.setDotsPerMeterY(dotsPerMetre);
+    canvas.setText(QStringLiteral("Software"), QStringLiteral("LoftScope"));
+    if (!spec.title.empty()) canvas.setText(QStringLiteral("Title"), toQString(spec.title));
+    if (!spec.notes.empty())
+        canvas.setText(QStringLiteral("Description"), toQString(joined(spec.notes)));
+    QByteArray bytes;
+    QBuffer buffer(&bytes);
+    buffer.open(QIODevice::WriteOnly);
+    QImageWriter writer(&buffer, "png");
+    if (!writer.write(canvas))
+        return fail(ErrorCode::WriteFailed,
+                    fmt::format("Encoding the figure failed ({}): use a smaller scale.",
+                                writer.errorString().toStdString()));
+    return bytes;
+}
+
+Result<QByteArray> asPdf(const FigureSpec& spec) {
+    LOFTSCOPE_CHECK(ensureGuiApplication());
+    LOFTSCOPE_TRY(const FigureLayout layout, layOut(spec));
+    // Half a point for a pixel at 1x: four panes in a row are as wide as a page is high.
+    constexpr qreal pointsPerUnit = 0.5;
+    QByteArray bytes;
+    QBuffer buffer(&bytes);
+    buffer.open(QIODevice::WriteOnly);
+    QPdfWriter writer(&buffer);
+    writer.setCreator(QStringLiteral("LoftScope"));
+    writer.setTitle(toQString(spec.title));
+    constexpr int resolution = 1200;
+    writer.setResolution(resolution);
+    writer.setPageMargins(QMarginsF());
+    writer.setPageSize(
+        QPageSize(layout.size * pointsPerUnit, QPageSize::Point, {}, QPageSize::ExactMatch));
+    QPainter painter(&writer);
+    // Without it, pictures would be stored as JPEG, which is fatal for false colours.
+    painter.setRenderHint(QPainter::LosslessImageRendering);
+    const qreal unit = pointsPerUnit / 72 * resolution;
+    painter.scale(unit, unit);
+    FigurePainter(painter, spec.scale, false).paint(spec, layout);
+    painter.end();
+    return bytes;
+}
+
+Result<QByteArray> asSvg(const FigureSpec& spec) {
+    LOFTSCOPE_CHECK(ensureGuiApplication());
+    LOFTSCOPE_TRY(const FigureLayout layout, layOut(spec));
+    QByteArray bytes;
+    QBuffer buffer(&bytes);
+    buffer.open(QIODevice::WriteOnly);
+    QSvgGenerator generator;
+    generator.setOutputDevice(&buffer);
+    generator.setResolution(96);
+    generator.setSize(layout.size.toSize());
+    generator.setViewBox(QRectF(QPointF(), layout.size));
+    generator.setTitle(toQString(spec.title));
+    generator.setDescription(toQString(joined(spec.notes)));
+    QPainter painter(&generator);
+    FigurePainter(painter, spec.scale, false).paint(spec, layout);
+    painter.end();
+    return bytes;
+}
+
+} // namespace
+
+Result<Image> paintFigure(const FigureSpec& spec) {
+    return guarded("painting the figure", [&]() -> Result<Image> {
+        LOFTSCOPE_TRY(const QImage canvas, painted(spec));
+        const Extent extent{canvas.height(), canvas.width()};
+        const auto rowBytes = static_cast<std::size_t>(extent.width) * 3;
+        std::vector<std::uint8_t> pixels(rowBytes * static_cast<std::size_t>(extent.height));
+        for (int y = 0; y < canvas.height(); ++y)
+            std::copy_n(canvas.constScanLine(y), rowBytes,
+                        pixels.data() + static_cast<std::size_t>(y) * rowBytes);
+        return Image(extent, std::move(pixels));
+    });
+}
+
+bool namesFigure(const std::filesystem::path& path) {
+    const std::string ending = endingOf(path);
+    return ending == ".pdf" || ending == ".svg" || namesPicture(path);
+}
+
+Result<void> writeFigure(const FigureSpec& spec, const std::filesystem::path& path) {
+    return guarded("writing the figure", [&]() -> Result<void> {
+        const std::string ending = endingOf(path);
+        if (!namesFigure(path))
+            return fail(
+                ErrorCode::Unsupported,
+                fmt::format("Cannot tell the format of the figure '{}': let the name end in "
+                            ".png, .pdf, .svg or .jpg.",
+                            path.string()));
+        if (ending != ".png" && ending != ".pdf" && ending != ".svg") {
+            LOFTSCOPE_TRY(const Image image, paintFigure(spec));
+            return writeImage(path, image);
+        }
+        LOFTSCOPE_TRY(const QByteArray bytes, ending == ".png"   ? asPng(spec)
+                                              : ending == ".pdf" ? asPdf(spec)
+                                                                 : asSvg(spec));
+        return writeFile(path, std::as_bytes(std::span(bytes.constData(),
+                                                       static_cast<std::size_t>(bytes.size()))));
+    });
+}
+
+} // namespace loftscope
