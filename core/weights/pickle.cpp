@@ -521,7 +521,13 @@ private:
         if (text == "00") return no_;
         if (text == "01") return yes_;
         if (text.ends_with('L')) text.remove_suffix(1);
-        return makeInt(parsed<std::int64_t>(text));
+        std::int64_t value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        // As in `longFrom`: beyond 64 bits a number loses its meaning.
+        if (error == std::errc::result_out_of_range) return makeText(PickleKind::Bytes, text);
+        if (error != std::errc() || end != text.data() + text.size())
+            throw Malformed("a number is damaged");
+        return makeInt(value);
     }
     void pushReal(double value) {
         Node* node = make(PickleKind::Float);

@@ -88,6 +88,10 @@ def main():
     save("protocol4.pth", weights(), pickle_protocol=4)
     save("protocol5.pth", weights(), pickle_protocol=5)
     save("legacy.pth", weights(), _use_new_zipfile_serialization=False)
+    plain = {"text": "a\u20acb", "numbers": [1, -2, 70000, 1 << 40, 2.5], "none": None, "yes": True, "pair": (1, 2),
+             "nested": {"no": False}, "big": 1 << 100}
+    for protocol in range(6):
+        (folder / f"plain.protocol{protocol}.pkl").write_bytes(pickle.dumps(plain, protocol))
     (folder / "raw_pickle.pth").write_bytes(pickle.dumps({"a": [1.0, 2.0]}))
 
     every = {
