@@ -169,6 +169,7 @@ def compare_transformers(c):
         return
     import transformers
 
+    transformers.logging.disable_progress_bar()
     common = dict(hidden_size=128, num_hidden_layers=3, num_attention_heads=2, patch_size=14, image_size=112)
     models = {
         "transformers Dinov2Model": transformers.Dinov2Model(transformers.Dinov2Config(**common)),
