@@ -14,5 +14,6 @@ void addSimilarityCommand(CommandLine& line);
 void addPcaCommand(CommandLine& line);
 void addMetricsCommand(CommandLine& line);
 void addRenderCommand(CommandLine& line);
+void addTrainCommand(CommandLine& line);
 
 } // namespace loftscope::app

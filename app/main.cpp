@@ -11,5 +11,6 @@ int main(int argc, char** argv) {
     addSimilarityCommand(line);
     addPcaCommand(line);
     addMetricsCommand(line);
+    addTrainCommand(line);
     return line.run(argc, argv);
 }
