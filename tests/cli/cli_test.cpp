@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line end to end: numbers against the reference's arrays, and what it says when
+// something is wrong.
+#include "core/image/decode.h"
+#include "core/image/encode.h"
+#include "core/weights/tensor_file.h"
+#include "core/weights/tensor_sink.h"
+#include "tests/cli/run_program.h"
+#include "tests/support/golden.h"
+
+#include <ATen/ops/full.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <string>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+namespace loftscope {
+namespace {
+
+using test::difference;
+using test::Golden;
+using test::ProgramOutcome;
+using test::runProgram;
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+class CommandLineTest : public testing::Test {
+protected:
+    CommandLineTest()
+        : folder_(fs::temp_directory_path() / ("loftscope-cli-" + std::to_string(getpid()))) {
+        fs::remove_all(folder_);
+        fs::create_directories(folder_);
+    }
+    ~CommandLineTest() override { fs::remove_all(folder_); }
+
+    std::string path(const std::string& name) const { return (folder_ / name).string(); }
+    static std::string golden(const std::string& name) {
+        return std::string(LOFTSCOPE_TEST_DATA) + "/golden/" + name + ".safetensors";
+    }
+    /// A picture of coloured blocks, so that there is something to see.
+    std::string photo(const std::string& name, Extent extent) const {
+        std::vector<std::uint8_t> pixels;
+        for (std::int64_t y = 0; y < extent.height; ++y)
+            for (std::int64_t x = 0; x < extent.width; ++x)
+                for (const std::int64_t c : {0, 1, 2})
+                    pixels.push_back(static_cast<std::uint8_t>(
+                        (x / 9 * 40 + y / 7 * (60 + 30 * c) + c * 50) % 256));
+        EXPECT_TRUE(writeImage(path(name), Image(extent, pixels)).has_value());
+        return path(name);
+    }
+    static at::Tensor tensor(const std::string& reference) {
+        auto read = readTensor(reference);
+        if (!read) throw std::runtime_error(read.error().message);
+        return read->to(at::kFloat);
+    }
+    /// Nothing but `expected` may be in the folder: no half-written files.
+    void expectOnly(const std::vector<std::string>& expected) const {
+        std::vector<std::string> names;
+        for (const auto& entry : fs::directory_iterator(folder_))
+            names.push_back(entry.path().filename().string());
+        EXPECT_THAT(names, testing::UnorderedElementsAreArray(expected));
+    }
+    std::vector<std::string> loftupArguments(const std::string& command,
+                                             const std::string& name) const {
+        return {command,
+                "-m",
+                "loftup",
+                "-w",
+                golden("loftup_tiny.weights"),
+                "-f",
+                golden(name) + ":input.lr",
+                "--guidance",
+                golden(name) + ":input.guidance"};
+    }
+
+    fs::path folder_;
+};
+
+std::vector<std::string> with(std::vector<std::string> arguments,
+                              std::initializer_list<std::string> more) {
+    arguments.insert(arguments.end(), more);
+    return arguments;
+}
+
+/// One sentence on stderr, nothing on stdout.
+void expectRefusal(const ProgramOutcome& outcome, int exitCode, const std::string& part) {
+    EXPECT_EQ(outcome.exitCode, exitCode) << outcome.errors;
+    EXPECT_EQ(outcome.output, "");
+    EXPECT_THAT(outcome.errors, HasSubstr(part));
+    EXPECT_THAT(outcome.errors, testing::StartsWith("loftscope: "));
+    EXPECT_EQ(std::count(outcome.errors.begin(), outcome.errors.end(), '\n'), 1) << outcome.errors;
+}
+
+TEST_F(CommandLineTest, UpsampleEqualsTheReferenceWhateverTheTiles) {
+    const at::Tensor expected = Golden("loftup_tiny.nonsquare")["output"][0];
+    for (const std::string tile : {"64", "13"}) {
+        const auto outcome = runProgram(with(loftupArguments("upsample", "loftup_tiny.nonsquare"),
+                                             {"--tile", tile, "-o", path("hr.npy")}));
+        ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
+        EXPECT_EQ(outcome.errors, "");
+        EXPECT_LE(difference(tensor(path("hr.npy")), expected).max, 1e-4);
+    }
+    const auto outcome =
+        runProgram(with(loftupArguments("upsample", "loftup_tiny.nonsquare"),
+                        {"--rect", "70,3,14,20", "-o", path("part.safetensors"), "--json"}));
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
+    const auto json = nlohmann::json::parse(outcome.output);
+    EXPECT_EQ(json["width"], 14);
+    EXPECT_EQ(json["models"][0]["sha256"].get<std::string>().size(), 64U);
+    EXPECT_LE(difference(tensor(path("part.safetensors:features")),
+                         expected.slice(1, 3, 23).slice(2, 70, 84))
+                  .max,
+              1e-4);
+    expectOnly({"hr.npy", "part.safetensors"});
+}
+
+TEST_F(CommandLineTest, AttendEqualsTheReference) {
+    const Golden reference("loftup_tiny.disproportionate");
+    const at::Tensor pixel = reference.raw("tap.attn_pixels")[0];
+    const std::string place =
+        std::to_string(pixel[1].item<int>()) + "," + std::to_string(pixel[0].item<int>());
+    const auto outcome = runProgram(with(loftupArguments("attend", "loftup_tiny.disproportionate"),
+                                         {"-p", place, "-o", path("a.npy")}));
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
+    const at::Tensor attention = tensor(path("a.npy"));
+    EXPECT_EQ(attention.sizes(), (std::vector<std::int64_t>{2, 4, 3, 9}));
+    EXPECT_LE(difference(attention[1].flatten(1), reference["tap.block1.attn"][0]).max, 1e-5);
+}
+
+TEST_F(CommandLineTest, FeaturesEqualTheReferenceForATensorPicture) {
+    const auto outcome =
+        runProgram({"features", "--backbone", golden("backbone.dinov2_reg4_hf.weights"), "--image",
+                    golden("backbone.dinov2_reg4_hf.cases") + ":image.other", "-o", path("f.npy")});
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
+    const at::Tensor features = tensor(path("f.npy"));
+    EXPECT_EQ(features.sizes(), (std::vector<std::int64_t>{64, 5, 9}));
+    EXPECT_LE(
+        difference(features.flatten(1).t(), Golden("backbone.dinov2_reg4_hf.cases")["tokens.other"])
+            .max,
+        2e-4);
+}
+
+TEST_F(CommandLineTest, FeaturesOfLayersAndAttentionOfAPhoto) {
+    const std::string backbone = golden("backbone.dinov2_hub.weights");
+    const std::string picture = photo("photo.png", {60, 100});
+    const auto outcome =
+        runProgram({"features", "-b", backbone, "-i", picture, "--size", "84", "--layer", "1",
+                    "--attention", "--query", "3,2", "-o", path("f.safetensors")});
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
+    // 84 x 140: 6 x 10 patches of 14.
+    EXPECT_EQ(tensor(path("f.safetensors:features")).sizes(),
+              (std::vector<std::int64_t>{128, 6, 10}));
+    EXPECT_EQ(tensor(path("f.safetensors:attention")).sizes(),
+              (std::vector<std::int64_t>{1, 2, 6, 10}));
+    expectRefusal(runProgram({"features", "-b", backbone, "-i", picture, "--size", "84", "--layer",
+                              "7", "-o", path("x.npy")}),
+                  2, "layers 0 to 1");
+}
+
+TEST_F(CommandLineTest, SimilarityIsOneAtThePixelAndCosineElsewhere) {
+    const auto outcome = runProgram(with(loftupArguments("similarity", "loftup_tiny.nonsquare"),
+                                         {"-p", "20,11", "-o", path("s.npy")}));
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
+    const at::Tensor features = Golden("loftup_tiny.nonsquare")["output"][0].flatten(1);
+    const at::Tensor unit = features / features.norm(2, 0, true);
+    const at::Tensor expected = at::matmul(unit.select(1, 11 * 84 + 20), unit).view({60, 84});
+    EXPECT_LE(difference(tensor(path("s.npy")), expected).max, 1e-4);
+    const auto low =
+        runProgram({"similarity", "--low", "-f", golden("loftup_tiny.nonsquare") + ":input.lr",
+                    "-g", golden("loftup_tiny.nonsquare") + ":input.guidance", "-p", "83,59", "-o",
+                    path("low.npy")});
+    ASSERT_EQ(low.exitCode, 0) << low.errors;
+    EXPECT_NEAR(tensor(path("low.npy"))[4][6].item<double>(), 1.0, 1e-6)
+        << "the last pixel lies in the last token";
+}
+
+TEST_F(CommandLineTest, PcaScoresFollowASavedBasis) {
+    const std::string features = golden("pca.joint_square") + ":input.hr";
+    const auto first =
+        runProgram({"pca", "-m", "lowres", "-f", features, "--components", "0,2", "--basis-out",
+                    path("basis.safetensors"), "-o", path("scores.npy")});
+    ASSERT_EQ(first.exitCode, 0) << first.errors;
+    const auto second = runProgram({"pca", "-m", "lowres", "-f", features, "--basis-in",
+                                    path("basis.safetensors"), "-o", path("again.npy")});
+    ASSERT_EQ(second.exitCode, 0) << second.errors;
+    const at::Tensor scores = tensor(path("scores.npy"));
+    const at::Tensor again = tensor(path("again.npy"));
+    EXPECT_EQ(scores.size(0), 2);
+    EXPECT_EQ(again.size(0), 3);
+    EXPECT_LE(difference(scores[1], again[2]).max, 1e-5);
+    // Scores are uncorrelated and centred: that is what makes them principal components.
+    const at::Tensor flat = again.flatten(1);
+    EXPECT_LE(flat.mean(1).abs().max().item<double>(), 1e-4);
+    const at::Tensor covariance = at::matmul(flat, flat.t()) / static_cast<double>(flat.size(1));
+    EXPECT_LE(covariance[0][1].abs().item<double>(), 1e-4 * covariance[0][0].item<double>());
+    const auto picture = runProgram(
+        {"pca", "-m", "bilinear", "-f", features, "--size", "50x30", "-o", path("pca.png")});
+    ASSERT_EQ(picture.exitCode, 0) << picture.errors;
+    EXPECT_EQ(decodePhoto(fs::path(path("pca.png")))->image.extent(), (Extent{30, 50}));
+}
+
+TEST_F(CommandLineTest, InterpolationsNeedNoGuidance) {
+    const auto outcome =
+        runProgram({"upsample", "-m", "bicubic", "-f", golden("resize.interpolate") + ":input",
+                    "--size", "8x23", "-o", path("u.npy")});
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
+    EXPECT_LE(difference(tensor(path("u.npy")).unsqueeze(0),
+                         Golden("resize.interpolate")["interp.bicubic.aa0.23x8"])
+                  .max,
+              2e-6);
+}
+
+TEST_F(CommandLineTest, RenderWritesALabelledFigureWithoutADisplay) {
+    const std::string picture = photo("photo.png", {96, 160});
+    const std::string models = std::string(LOFTSCOPE_RESOURCES) + "/models/";
+    const auto outcome = runProgram(
+        {"render", picture, "--backbone", models + "bootstrap_vit_ti16.safetensors", "--upsampler",
+         "bilinear", "--upsampler", "loftup=" + models + "bootstrap_loftup_vit_ti16.safetensors",
+         "--panes", "image,lowres,bilinear,loftup,attention@80,40,similarity@10,20", "--size", "96",
+         "--out", path("figure.png"), "--json"});
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
+    const auto json = nlohmann::json::parse(outcome.output);
+    EXPECT_EQ(json["panes"].size(), 6U);
+    EXPECT_THAT(json["panes"][4]["title"].get<std::string>(), HasSubstr("Attention"));
+    const auto figure = decodePhoto(fs::path(path("figure.png")));
+    ASSERT_TRUE(figure.has_value());
+    EXPECT_GT(figure->image.width(), 1000);
+    expectOnly({"photo.png", "figure.png"});
+}
+
+TEST_F(CommandLineTest, MapsPixelsOfThePhotoToTheOutput) {
+    const std::string picture = photo("photo.png", {120, 200});
+    const auto outcome =
+        runProgram({"attend", "-m", "bilinear", "-b", golden("backbone.dinov2_hub.weights"), "-i",
+                    picture, "--input-size", "56", "-p", "199,119", "-o", path("a.npy"), "--json"});
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
+    const auto json = nlohmann::json::parse(outcome.output);
+    EXPECT_EQ(json["pixel"]["output"], nlohmann::json({97, 55})); // 98 x 56 output
+    expectRefusal(
+        runProgram({"attend", "-m", "bilinear", "-b", golden("backbone.dinov2_hub.weights"), "-i",
+                    picture, "-p", "200,5", "-o", path("b.npy")}),
+        2, "outside the guidance picture of 200 x 120");
+}
+
+TEST_F(CommandLineTest, WrongUsageIsExitCodeTwo) {
+    EXPECT_EQ(runProgram({}).exitCode, 2);
+    EXPECT_EQ(runProgram({"upsample"}).exitCode, 2);
+    EXPECT_EQ(runProgram({"nonsense"}).exitCode, 2);
+    EXPECT_EQ(runProgram({"upsample", "-m", "loftup", "--device", "tpu", "-o", "x.npy"}).exitCode,
+              2);
+    expectRefusal(runProgram({"upsample", "-m", "nearestish", "-f", "x.npy", "-o", path("x.npy")}),
+                  2, "choose one of nearest, bilinear");
+    expectRefusal(runProgram({"upsample", "-m", "loftup", "-f", "x.npy", "-o", path("x.npy")}), 2,
+                  "needs a checkpoint");
+    expectRefusal(runProgram({"upsample", "-m", "bilinear", "-o", path("x.npy")}), 2, "--features");
+    for (const std::string command :
+         {"inspect", "features", "upsample", "attend", "similarity", "pca", "metrics", "render"}) {
+        const auto help = runProgram({command, "--help"});
+        EXPECT_EQ(help.exitCode, 0);
+        EXPECT_THAT(help.output, HasSubstr("--threads"));
+    }
+}
+
+TEST_F(CommandLineTest, PrecisionsThatAreNotThereAreRefused) {
+    expectRefusal(runProgram(with(loftupArguments("upsample", "loftup_tiny.square"),
+                                  {"--precision", "bf16", "-o", path("x.npy")})),
+                  1, "fp32");
+}
+
+TEST_F(CommandLineTest, FilesThatDoNotFitAreNamed) {
+    const std::string lr = golden("loftup_s.square") + ":input.lr";
+    const std::string guidance = golden("loftup_s.square") + ":input.guidance";
+    const std::string tiny = golden("loftup_tiny.weights");
+    const auto upsample = [&](const std::string& weights, const std::string& features,
+                              const std::string& guide) {
+        return runProgram({"upsample", "-m", "loftup", "-w", weights, "-f", features, "-g", guide,
+                           "-o", path("x.npy")});
+    };
+    expectRefusal(upsample(tiny, lr, guidance), 1, "32 channels, but the features have 384");
+    expectRefusal(upsample(path("missing.pth"), lr, guidance), 1, "missing.pth");
+    expectRefusal(upsample(golden("backbone.dinov2_hub.weights"), lr, guidance), 1, "LoftUp");
+    expectRefusal(upsample(tiny, golden("loftup_s.square") + ":no.such.key", guidance), 1,
+                  "no.such.key");
+    expectRefusal(upsample(tiny, golden("loftup_tiny.square") + ":tap.kv", guidance), 1,
+                  "C x h x w");
+
+    std::ofstream(path("text.safetensors")) << "hello";
+    expectRefusal(upsample(path("text.safetensors"), lr, guidance), 1, "text.safetensors");
+    fs::copy_file(tiny, path("cut.safetensors"));
+    fs::resize_file(path("cut.safetensors"), 5000);
+    expectRefusal(upsample(path("cut.safetensors"), lr, guidance), 1, "cut.safetensors");
+    std::ofstream(path("photo.jpg")) << "not a picture";
+    expectRefusal(upsample(tiny, golden("loftup_tiny.square") + ":input.lr", path("photo.jpg")), 1,
+                  "photo.jpg");
+
+    at::Tensor broken = at::rand({32, 2, 2});
+    broken[3][1][1] = std::numeric_limits<float>::quiet_NaN();
+    ASSERT_TRUE(writeSafetensors(path("nan.safetensors"), {{"f", broken}}).has_value());
+    expectRefusal(upsample(tiny, path("nan.safetensors") + ":f",
+                           golden("loftup_tiny.square") + ":input.guidance"),
+                  1, "NaN");
+    EXPECT_FALSE(fs::exists(path("x.npy")));
+    EXPECT_FALSE(fs::exists(path("x.npy.part")));
+}
+
+TEST_F(CommandLineTest, OutputsThatCannotBeWrittenLeaveNothingBehind) {
+    expectRefusal(runProgram(with(loftupArguments("upsample", "loftup_tiny.square"),
+                                  {"-o", path("no/such/folder/x.npy")})),
+                  1, "no/such/folder");
+    EXPECT_NE(
+        runProgram(with(loftupArguments("upsample", "loftup_tiny.square"), {"-o", path("x.bin")}))
+            .exitCode,
+        0);
+    expectRefusal(runProgram(with(loftupArguments("upsample", "loftup_tiny.square"),
+                                  {"--rect", "20,20,10,10", "-o", path("x.npy")})),
+                  2, "not inside");
+    // 65536 x 65536 x 32 channels of fp32 are 550 GB.
+    const auto outcome = runProgram(with(loftupArguments("upsample", "loftup_tiny.square"),
+                                         {"--size", "65536x65536", "-o", path("x.npy")}));
+    EXPECT_EQ(outcome.exitCode, 1);
+    expectOnly({});
+}
+
+TEST_F(CommandLineTest, CtrlCStopsSoonAndLeavesNothingBehind) {
+    ASSERT_TRUE(
+        writeSafetensors(path("g.safetensors"), {{"g", at::rand({3, 1600, 1600})}}).has_value());
+    const auto outcome =
+        runProgram({"upsample", "-m", "loftup", "-w", golden("loftup_tiny.weights"), "-f",
+                    golden("loftup_tiny.square") + ":input.lr", "-g", path("g.safetensors") + ":g",
+                    "-o", path("x.npy")},
+                   [&](pid_t child) {
+                       // Interrupt it once it is writing.
+                       for (int i = 0; i < 2000 && !fs::exists(path("x.npy.part")); ++i)
+                           std::this_thread::sleep_for(std::chrono::milliseconds(10));
+                       kill(child, SIGINT);
+                   });
+    expectRefusal(outcome, 1, "Cancelled");
+    expectOnly({"g.safetensors"});
+}
+
+} // namespace
+} // namespace loftscope
