@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
     addSimilarityCommand(line);
     addPcaCommand(line);
     addMetricsCommand(line);
+    addRenderCommand(line);
     addTrainCommand(line);
     return line.run(argc, argv);
 }

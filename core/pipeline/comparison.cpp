@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <map>
 #include <optional>
@@ -64,7 +65,9 @@ private:
             return pcaPane(*low_, "Low-res features");
         case PaneRequest::Kind::Method: {
             LOFTSCOPE_TRY(const FeatureField* const field, fieldOf(request.method));
-            return pcaPane(*field, methodOf(request.method)->upsampler.model->name());
+            std::string title = methodOf(request.method)->upsampler.model->name();
+            title[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(title[0])));
+            return pcaPane(*field, title);
         }
         case PaneRequest::Kind::Attention:
             return attentionPane(request);

@@ -28,9 +28,26 @@ void append(std::vector<std::string>& to, std::vector<std::string> more) {
     std::ranges::move(more, std::back_inserter(to));
 }
 
+/// A whole and known model, but not of the kind that was asked for: better said so than called
+/// unknown.
+std::optional<Error> otherKind(const TensorFile& file, std::string_view wanted) {
+    const RecognisedModel model = recogniseModel(file.tensors);
+    std::string found;
+    if (const auto* vit = std::get_if<VitSpec>(&model))
+        found = fmt::format("a backbone ({})", vit->name);
+    if (const auto* loftUp = std::get_if<LoftUpSpec>(&model))
+        found = fmt::format("an upsampler ({})", loftUp->name);
+    if (found.empty()) return std::nullopt;
+    return Error{ErrorCode::Mismatch, fmt::format("'{}' is {}, not {}: choose another file.",
+                                                  file.path.string(), found, wanted)};
+}
+
 Result<LoadedUpsampler> loadLoftUp(const std::filesystem::path& path, c10::Device device) {
     LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path));
-    LOFTSCOPE_TRY(const LoftUpSpec spec, recogniseLoftUp(file.tensors));
+    const Result<LoftUpSpec> recognised = recogniseLoftUp(file.tensors);
+    if (!recognised)
+        return std::unexpected(otherKind(file, "a LoftUp upsampler").value_or(recognised.error()));
+    const LoftUpSpec& spec = *recognised;
     LoadedUpsampler loaded;
     loaded.warnings = file.warnings;
     append(loaded.warnings, warningsAbout(spec));
@@ -46,7 +63,10 @@ Result<LoadedBackbone> loadBackbone(const std::filesystem::path& path, c10::Devi
                                     std::optional<PositionRule> rule) {
     LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path));
     LoadedBackbone loaded;
-    LOFTSCOPE_TRY(loaded.spec, recogniseVit(file.tensors));
+    const Result<VitSpec> recognised = recogniseVit(file.tensors);
+    if (!recognised)
+        return std::unexpected(otherKind(file, "a backbone").value_or(recognised.error()));
+    loaded.spec = *recognised;
     if (rule) loaded.spec.positionRule = *rule;
     loaded.warnings = file.warnings;
     append(loaded.warnings, surplusWarning(accountOf(file.tensors, loaded.spec), loaded.spec.name));

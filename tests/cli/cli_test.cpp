@@ -293,7 +293,7 @@ TEST_F(CommandLineTest, FilesThatDoNotFitAreNamed) {
     expectRefusal(upsample(golden("backbone.dinov2_hub.weights"), lr, guidance), 1, "LoftUp");
     expectRefusal(upsample(tiny, golden("loftup_s.square") + ":no.such.key", guidance), 1,
                   "no.such.key");
-    expectRefusal(upsample(tiny, golden("loftup_tiny.square") + ":tap.kv", guidance), 1,
+    expectRefusal(upsample(tiny, golden("loftup_tiny.square") + ":output.at", guidance), 1,
                   "C x h x w");
 
     std::ofstream(path("text.safetensors")) << "hello";
