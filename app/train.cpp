@@ -16,9 +16,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <memory>
-#include <thread>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 namespace loftscope::app {
 
@@ -202,7 +205,18 @@ Image imageFrom(const at::Tensor& picture) {
     return Image({bytes.size(0), bytes.size(1)}, {first, first + bytes.numel()});
 }
 
+/// Every step allocates the same large blocks again: kept in the heap instead of handed back to the
+/// system each time, they save a fifth of a step on the CPU (measured: page faults).
+void keepFreedMemory() {
+#ifdef __GLIBC__
+    mallopt(M_MMAP_MAX, 0);
+    mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+    mallopt(M_TOP_PAD, 1 << 28);
+#endif
+}
+
 Result<void> trainUpsampler(const TrainOptions& options, CommandContext& context) {
+    keepFreedMemory();
     if (context.options.precision == "fp16") {
         return fail(ErrorCode::InvalidArgument,
                     "Training in fp16 is not supported: use --precision bf16 or fp32.");

@@ -62,7 +62,9 @@ at::Tensor AttentionDownsampler::pool(const at::Tensor& values, const at::Tensor
     const std::int64_t rows = values.size(2) / side;
     const std::int64_t columns = values.size(3) / side;
     const at::Tensor padded = at::replication_pad2d(at::cat({values, saliency}, 1), {2, 2, 2, 2});
-    const at::Tensor blurred = at::avg_pool2d(padded, {5, 5}, {1, 1});
+    // Rows, then columns: the same mean for less than half the additions.
+    const at::Tensor blurred =
+        at::avg_pool2d(at::avg_pool2d(padded, {5, 1}, {1, 1}), {1, 5}, {1, 1});
     // Patches do not overlap: window p of patch (i, j) is a plain re-arrangement. B x (P + 1) x h x
     // w x k * k
     const at::Tensor windows = blurred.reshape({batch, channels + 1, rows, side, columns, side})

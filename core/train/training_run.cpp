@@ -3,6 +3,7 @@
 
 #include "core/base/guard.h"
 #include "core/base/part_file.h"
+#include "core/train/training_page.h"
 #include "core/weights/mapped_file.h"
 #include "core/weights/safetensors.h"
 #include "core/weights/tensor_sink.h"
@@ -14,7 +15,9 @@
 #include <chrono>
 #include <deque>
 #include <fstream>
+#include <iterator>
 #include <span>
+#include <sstream>
 
 namespace loftscope {
 
@@ -64,18 +67,26 @@ Result<Checkpoint> readCheckpoint(const fs::path& path, const UpsamplerRecipe& r
     return checkpoint;
 }
 
+Result<void> writeText(const fs::path& path, const std::string& text) {
+    LOFTSCOPE_TRY(PartFile part, PartFile::create(path));
+    LOFTSCOPE_CHECK(part.append(std::as_bytes(std::span(text))));
+    return part.commit();
+}
+
+std::string readText(const fs::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
 /// The log without lines of steps after `step`: they were lost with the run that was killed.
 Result<void> trimLog(const fs::path& path, std::int64_t step) {
-    std::ifstream in(path);
-    if (!in) return {};
+    std::istringstream in(readText(path));
     std::string kept;
     for (std::string line; std::getline(in, line);) {
         const auto entry = nlohmann::json::parse(line, nullptr, false);
         if (entry.is_object() && entry.value("step", std::int64_t{0}) <= step) kept += line + "\n";
     }
-    LOFTSCOPE_TRY(PartFile part, PartFile::create(path));
-    LOFTSCOPE_CHECK(part.append(std::as_bytes(std::span(kept))));
-    return part.commit();
+    return writeText(path, kept);
 }
 
 std::string logLine(const StepReport& report, double seconds, double photosPerSecond) {
@@ -158,6 +169,8 @@ Result<TrainingRunReport> runTraining(UpsamplerTrainer& trainer, const TrainingR
             return writeSafetensors(options.folder / name, {exported.begin(), exported.end()},
                                     metadata);
         };
+        LOFTSCOPE_CHECK(writeText(options.folder / "curves.html",
+                                  trainingPage(readText(logPath), trainer.recipe().describe())));
         LOFTSCOPE_CHECK(write("loftup.safetensors", trainer.student()));
         if (const TrainableLoftUp* teacher = trainer.teacher())
             LOFTSCOPE_CHECK(write("loftup_ema.safetensors", *teacher));

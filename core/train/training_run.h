@@ -3,6 +3,7 @@
 //
 //     checkpoint.safetensors   everything the run consists of; written beside and renamed
 //     log.jsonl                one line per step
+//     curves.html              the log as charts
 //     loftup.safetensors       the student as a published-layout checkpoint, fp16
 //     loftup_ema.safetensors   stage 2: the teacher, likewise
 #pragma once

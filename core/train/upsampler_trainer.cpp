@@ -142,13 +142,19 @@ at::Tensor UpsamplerTrainer::lowResolution(const at::Tensor& guidance) {
     return student_.channelNorm(at::stack(grids)).clone();
 }
 
+at::Tensor UpsamplerTrainer::projectionOf(std::int64_t batchIndex) const {
+    const CounterRandom random(recipe_.seed, RandomPurpose::Projection,
+                               static_cast<std::uint64_t>(batchIndex));
+    return randomProjection(student_.spec().channels, recipe_.projection, random).to(device_);
+}
+
 UpsamplerTrainer::Loss UpsamplerTrainer::reconstruction(const at::Tensor& guidance,
                                                         const at::Tensor& features,
+                                                        const at::Tensor& projected,
                                                         const at::Tensor& projection,
                                                         std::int64_t batchIndex) {
     // Projection, saliency, view change, blur and pooling with given weights all act per channel or
     // per pixel: projecting to 64 channels first gives the same loss for a third of the work.
-    const at::Tensor projected = projectChannels(features, projection);
     const at::Tensor saliency = downsampler_.saliency(features);
     const Extent extent{guidance.size(2), guidance.size(3)};
     at::Tensor reconstruction;
@@ -181,12 +187,9 @@ UpsamplerTrainer::Loss UpsamplerTrainer::stageOne(const std::vector<TrainingSamp
     const at::Tensor guidance = normalised(at::stack(pictures).to(device_));
     const at::Tensor low = lowResolution(guidance);
     const at::Tensor features = student_.forward(low, guidance, recipe_.pass);
-    const at::Tensor projection =
-        randomProjection(student_.spec().channels, recipe_.projection,
-                         CounterRandom(recipe_.seed, RandomPurpose::Projection,
-                                       static_cast<std::uint64_t>(batchIndex)))
-            .to(device_);
-    Loss loss = reconstruction(guidance, features, projection, batchIndex);
+    const at::Tensor projection = projectionOf(batchIndex);
+    const at::Tensor projected = projectChannels(features, projection);
+    Loss loss = reconstruction(guidance, features, projected, projection, batchIndex);
 
     // Equation 1. Resizing and averaging act per channel, so the target too is made after the
     // projection.
@@ -204,7 +207,7 @@ UpsamplerTrainer::Loss UpsamplerTrainer::stageOne(const std::vector<TrainingSamp
         }
         target = at::stack(refined);
     }
-    const at::Tensor mask = at::mse_loss(projectChannels(features, projection), target);
+    const at::Tensor mask = at::mse_loss(projected, target);
     loss.parts["mask"] = mask.item<double>();
     loss.total = loss.total + mask * recipe_.maskWeight;
     return loss;
@@ -222,12 +225,9 @@ UpsamplerTrainer::Loss UpsamplerTrainer::stageTwo(const std::vector<TrainingSamp
         size == hrSize ? photo : at::_upsample_bilinear2d_aa(photo, {size, size}, false);
     const at::Tensor guidance = normalised(small);
     const at::Tensor features = student_.forward(lowResolution(guidance), guidance, recipe_.pass);
-    const at::Tensor projection =
-        randomProjection(student_.spec().channels, recipe_.projection,
-                         CounterRandom(recipe_.seed, RandomPurpose::Projection,
-                                       static_cast<std::uint64_t>(batchIndex)))
-            .to(device_);
-    Loss loss = reconstruction(guidance, features, projection, batchIndex);
+    const at::Tensor projection = projectionOf(batchIndex);
+    const at::Tensor projected = projectChannels(features, projection);
+    Loss loss = reconstruction(guidance, features, projected, projection, batchIndex);
 
     // A crop of `size` pixels of the large photo shows what `shown` pixels of the student's input
     // show.

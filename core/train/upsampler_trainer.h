@@ -110,9 +110,12 @@ private:
     };
     Loss stageOne(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
     Loss stageTwo(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
-    /// Multi-view reconstruction and total variation, common to both stages.
+    /// Multi-view reconstruction and total variation, common to both stages. `projected`:
+    /// `features` after `projection`.
     Loss reconstruction(const at::Tensor& guidance, const at::Tensor& features,
-                        const at::Tensor& projection, std::int64_t batchIndex);
+                        const at::Tensor& projected, const at::Tensor& projection,
+                        std::int64_t batchIndex);
+    at::Tensor projectionOf(std::int64_t batchIndex) const;
     /// The backbone's features of B x 3 x H x W normalised pictures, channel-normalised; no
     /// gradients.
     at::Tensor lowResolution(const at::Tensor& guidance);

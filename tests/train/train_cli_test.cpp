@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// `loftscope train upsampler` as a user runs it: a folder of photos, stage 1, resumption, stage 2,
+// wrong usage.
+#include "core/image/encode.h"
+#include "core/weights/tensor_file.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace loftscope {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Outcome {
+    int code = -1;
+    std::string output; ///< stdout and stderr
+};
+
+Outcome runProgram(const std::string& arguments) {
+    const std::string command = std::string(LOFTSCOPE_PROGRAM) + " " + arguments + " 2>&1";
+    Outcome outcome;
+    FILE* pipe = popen(command.c_str(), "r");
+    if (pipe == nullptr) return outcome;
+    char buffer[4096];
+    for (std::size_t count = 0; (count = fread(buffer, 1, sizeof buffer, pipe)) > 0;)
+        outcome.output.append(buffer, count);
+    const int status = pclose(pipe);
+    outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return outcome;
+}
+
+class TrainCommand : public testing::Test {
+protected:
+    void SetUp() override {
+        folder_ = fs::path(testing::TempDir()) / ("train_command_" + std::to_string(getpid()));
+        fs::remove_all(folder_);
+        fs::create_directories(folder_ / "photos");
+        for (int i = 0; i < 3; ++i) {
+            std::vector<std::uint8_t> pixels;
+            for (int p = 0; p < 48 * 64; ++p) {
+                const bool inside = p % 64 > 10 * i + 10 && p / 64 > 16;
+                for (const int value : {inside ? 200 : 40, p % 64 * 2, 30 * i})
+                    pixels.push_back(static_cast<std::uint8_t>(value));
+            }
+            ASSERT_TRUE(writeImage(folder_ / "photos" / (std::to_string(i) + ".png"),
+                                   Image({48, 64}, std::move(pixels))));
+        }
+        std::ofstream(folder_ / "photos" / "broken.png") << "no picture";
+    }
+    void TearDown() override { fs::remove_all(folder_); }
+
+    std::string command(const std::string& out, const std::string& more) const {
+        return "train --json --threads 1 upsampler --backbone " LOFTSCOPE_RESOURCES
+               "/models/bootstrap_vit_ti16.safetensors --data " +
+               (folder_ / "photos").string() + " --out " + (folder_ / out).string() +
+               " --sizes 32 --accumulate 2 --jitters 1 " + more;
+    }
+    fs::path folder_;
+};
+
+TEST_F(TrainCommand, TrainsResumesAndDistils) {
+    const Outcome first = runProgram(command("one", "--steps 2 --quiet"));
+    ASSERT_EQ(first.code, 0) << first.output;
+    EXPECT_NE(first.output.find("1 photos could not be read"), std::string::npos) << first.output;
+
+    const Outcome more = runProgram(command("one", "--steps 3 --preview-every 3"));
+    ASSERT_EQ(more.code, 0) << more.output;
+    const auto report = nlohmann::json::parse(more.output.substr(more.output.find('{')));
+    EXPECT_EQ(report.at("first_step"), 2);
+    EXPECT_EQ(report.at("last_step"), 3);
+    EXPECT_EQ(report.at("finished"), true);
+    EXPECT_TRUE(fs::exists(folder_ / "one" / "preview_000003.png"));
+    std::ifstream log(folder_ / "one" / "log.jsonl");
+    int lines = 0;
+    for (std::string line; std::getline(log, line); ++lines)
+        EXPECT_EQ(nlohmann::json::parse(line).at("step"), lines + 1);
+    EXPECT_EQ(lines, 3);
+
+    const std::string weights = (folder_ / "one" / "loftup.safetensors").string();
+    const Outcome second =
+        runProgram(command("two", "--stage 2 --hr-size 64 --steps 1 --from " + weights));
+    ASSERT_EQ(second.code, 0) << second.output;
+    const auto exported = readTensorFile(folder_ / "two" / "loftup_ema.safetensors");
+    ASSERT_TRUE(exported) << exported.error().message;
+    EXPECT_EQ(exported->metadata.at("stage"), "2");
+    EXPECT_EQ(exported->metadata.at("backbone_sha256").size(), 64U);
+}
+
+TEST_F(TrainCommand, SaysWhatIsWrong) {
+    const Outcome size = runProgram(command("x", "--sizes 33"));
+    EXPECT_EQ(size.code, 2) << size.output;
+    EXPECT_NE(size.output.find("33"), std::string::npos) << size.output;
+    const Outcome weights = runProgram(command("x", "--stage 2"));
+    EXPECT_EQ(weights.code, 2) << weights.output;
+    EXPECT_NE(weights.output.find("--from"), std::string::npos) << weights.output;
+    const Outcome budget = runProgram(command("x", "--time-budget soon"));
+    EXPECT_EQ(budget.code, 2) << budget.output;
+    EXPECT_FALSE(fs::exists(folder_ / "x"));
+}
+
+} // namespace
+} // namespace loftscope
