@@ -227,7 +227,7 @@ build_jobs() {
     echo "$((cores < memory ? cores : memory))"
 }
 
-# build PRESET
+# build PRESET TARGET: configures if need be and builds the target.
 build() {
     cd "$root" || exit 1
     # Lets a clone in another folder use what ccache has from this one.
@@ -235,6 +235,6 @@ build() {
     # Named even when empty: what somebody gave to CMake by hand must not outlive it.
     logged "configure-$1" "Configuring ($1)" cmake --preset "$1" -DLIBTORCH_ROOT="${LIBTORCH_ROOT:-}" ||
         die_with_log "configure-$1" "The build could not be configured: something that it needs is missing."
-    logged "build-$1" "Building ($1)" cmake --build --preset "$1" -j "$(build_jobs)" ||
+    logged "build-$1" "Building ($1)" cmake --build --preset "$1" --target "$2" -j "$(build_jobs)" ||
         die_with_log "build-$1" "The build failed."
 }
