@@ -61,10 +61,10 @@ TEST(MaskRefine, FollowsTheEquationByHand) {
 
 TEST(MaskRefine, LaterMasksSeeWhatEarlierOnesLeft) {
     const at::Tensor features = at::tensor({1.F, 2.F, 3.F, 6.F}).reshape({1, 2, 2});
-    // Left column, then everything: after the first 1.8 2 2.2 6, whose mean is 3.
+    // Left column, then top row: the first leaves 1.8 2 / 2.2 6, so the row's mean is 1.9, not 1.5.
     const at::Tensor masks =
-        at::tensor({1.F, 0.F, 1.F, 0.F, 1.F, 1.F, 1.F, 1.F}).reshape({2, 2, 2});
-    const at::Tensor expected = at::tensor({2.76F, 2.8F, 2.84F, 3.6F}).reshape({1, 2, 2});
+        at::tensor({1.F, 0.F, 1.F, 0.F, 1.F, 1.F, 0.F, 0.F}).reshape({2, 2, 2});
+    const at::Tensor expected = at::tensor({1.88F, 1.92F, 2.2F, 6.F}).reshape({1, 2, 2});
     EXPECT_LT(largest(maskRefine(features, masks, 0.8) - expected), 1e-6);
 }
 
