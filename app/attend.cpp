@@ -20,6 +20,7 @@ struct Options {
 };
 
 Result<void> run(const Options& options, CommandContext& context) {
+    LOFTSCOPE_CHECK(checkOutput(options.out, OutputKind::Tensor));
     LOFTSCOPE_TRY(const Pixel given, parsePixel(options.pixel));
     if (options.method.method == "lowres")
         return fail(ErrorCode::InvalidArgument,

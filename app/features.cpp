@@ -23,9 +23,7 @@ struct Options {
 
 Result<void> run(const Options& options, CommandContext& context) {
     const std::filesystem::path out = options.out;
-    if (out.extension() != ".npy" && out.extension() != ".safetensors")
-        return fail(ErrorCode::InvalidArgument,
-                    fmt::format("'{}' must end in .npy or .safetensors.", options.out));
+    LOFTSCOPE_CHECK(checkOutput(options.out, OutputKind::Tensor));
     if (options.scene.backbone.empty() || options.scene.image.empty())
         return fail(ErrorCode::InvalidArgument, "Give --backbone and --image.");
 

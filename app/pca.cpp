@@ -99,6 +99,7 @@ Result<void> writePicture(const Options& options, const at::Tensor& scores, cons
 }
 
 Result<void> run(const Options& options, CommandContext& context) {
+    LOFTSCOPE_CHECK(checkOutput(options.out, OutputKind::TensorOrPicture));
     LOFTSCOPE_TRY(const auto components, parseIntegers(options.components, "--components"));
     const std::int64_t largest = *std::ranges::max_element(components);
     if (*std::ranges::min_element(components) < 0)

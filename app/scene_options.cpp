@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/scene_options.h"
 
+#include "core/image/encode.h"
 #include "core/upsample/interpolation.h"
 
 #include <fmt/format.h>
 
 #include <charconv>
+#include <filesystem>
 #include <map>
 
 namespace loftscope::app {
@@ -192,6 +194,25 @@ Result<Rect> parseRect(const std::string& text) {
         return fail(ErrorCode::InvalidArgument,
                     fmt::format("'{}' is not a rectangle: write x,y,w,h.", text));
     return Rect{values[0], values[1], values[2], values[3]};
+}
+
+Result<void> checkOutput(const std::string& path, OutputKind kind) {
+    const std::filesystem::path file = path;
+    const bool tensor = file.extension() == ".npy" || file.extension() == ".safetensors";
+    if (!tensor && !(kind == OutputKind::TensorOrPicture && namesPicture(file))) {
+        return fail(ErrorCode::InvalidArgument,
+                    fmt::format("'{}' must end in .npy or .safetensors{}.", path,
+                                kind == OutputKind::TensorOrPicture
+                                    ? ", or in a picture's ending such as .png"
+                                    : ""));
+    }
+    const std::filesystem::path folder = file.parent_path();
+    std::error_code ignored;
+    if (!folder.empty() && !std::filesystem::is_directory(folder, ignored))
+        return fail(
+            ErrorCode::NotFound,
+            fmt::format("There is no folder '{}' for the output: make it first.", folder.string()));
+    return {};
 }
 
 nlohmann::ordered_json modelJson(const ModelProvenance& model) {

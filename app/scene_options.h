@@ -63,6 +63,12 @@ Result<Rect> parseRect(const std::string& text);
 /// "0,1,2" -> numbers.
 Result<std::vector<std::int64_t>> parseIntegers(const std::string& text, std::string_view what);
 
+/// Which kinds of file a command can write.
+enum class OutputKind { Tensor, TensorOrPicture };
+/// Looks at an output's name and folder before anything is computed. Errors: InvalidArgument
+/// (ending), NotFound (folder).
+Result<void> checkOutput(const std::string& path, OutputKind kind);
+
 nlohmann::ordered_json modelJson(const ModelProvenance& model);
 /// Warnings go to stderr, notes and models into the result.
 void reportScene(const Scene& scene, CommandContext& context);

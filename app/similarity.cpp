@@ -25,6 +25,7 @@ struct Options {
 };
 
 Result<void> run(const Options& options, CommandContext& context) {
+    LOFTSCOPE_CHECK(checkOutput(options.out, OutputKind::TensorOrPicture));
     LOFTSCOPE_TRY(const Pixel given, parsePixel(options.pixel));
     MethodOptions method = options.method;
     if (options.low) method = {"lowres", "", options.method.tile};

@@ -20,6 +20,7 @@ struct Options {
 };
 
 Result<void> run(const Options& options, CommandContext& context) {
+    LOFTSCOPE_CHECK(checkOutput(options.out, OutputKind::Tensor));
     LOFTSCOPE_TRY(const FieldOfScene field, makeField(options.scene, options.method, context));
     const Extent extent = field.field->extent();
     Rect rect = wholeOf(extent);

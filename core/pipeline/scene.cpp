@@ -17,7 +17,7 @@ namespace loftscope {
 
 namespace {
 
-constexpr std::int64_t largestSide = 65536;
+constexpr std::int64_t largestSide = 32768;
 
 /// A picture or features as given: a decoded photo or a tensor that is taken as it is.
 struct PictureSource {
