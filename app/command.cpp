@@ -129,6 +129,8 @@ int CommandLine::run(int argc, char** argv) {
         return parser_.exit(error) == 0 ? 0 : 2;
     }
 
+    // A file that outgrows a size limit is an error with a sentence, not the end of the program.
+    std::signal(SIGXFSZ, SIG_IGN);
     std::stop_source stop;
     const InterruptWatch watch(stop);
     if (options_.threads > 0) at::set_num_threads(options_.threads);
