@@ -135,7 +135,7 @@ private:
         pane.subtitle = heads > 1
                             ? fmt::format("block {} of {}, mean of {} heads, entropy {:.1f} bit",
                                           blocks, blocks, heads, statistics.entropyBits)
-                            : "interpolation taps";
+                            : fmt::format("entropy {:.1f} bit", statistics.entropyBits);
         pane.bar = ColorBar{ColorMap::Viridis, 0, statistics.peak, "share of attention"};
         return pane;
     }

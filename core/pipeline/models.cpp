@@ -3,6 +3,7 @@
 
 #include "core/backbone/dinov2.h"
 #include "core/upsample/interpolation.h"
+#include "core/upsample/joint_bilateral.h"
 #include "core/upsample/loftup.h"
 #include "core/weights/recognise.h"
 #include "core/weights/tensor_file.h"
@@ -81,6 +82,8 @@ const std::vector<UpsamplerMethod>& upsamplerMethods() {
         {"nearest", false, "the feature of the nearest patch"},
         {"bilinear", false, "bilinear interpolation"},
         {"bicubic", false, "bicubic interpolation"},
+        {"jbu", false,
+         "joint bilateral upsampling, guided by the picture's colours, without training"},
         {"loftup", true, "LoftUp: cross-attention from pixels to patch tokens"},
     };
     return methods;
@@ -110,6 +113,7 @@ Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesy
     }
     if (const auto interpolation = interpolationNamed(method))
         return LoadedUpsampler{makeInterpolation(*interpolation), std::nullopt, {}};
+    if (method == "jbu") return LoadedUpsampler{makeJointBilateral(), std::nullopt, {}};
     return loadLoftUp(weights, device);
 }
 
