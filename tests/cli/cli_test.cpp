@@ -5,8 +5,8 @@
 #include "core/image/encode.h"
 #include "core/weights/tensor_file.h"
 #include "core/weights/tensor_sink.h"
-#include "tests/cli/run_program.h"
 #include "tests/support/golden.h"
+#include "tests/support/run_program.h"
 
 #include <ATen/ops/full.h>
 #include <ATen/ops/matmul.h>
@@ -31,7 +31,7 @@ namespace {
 
 using test::difference;
 using test::Golden;
-using test::ProgramOutcome;
+using test::ProgramRun;
 using test::runProgram;
 using testing::HasSubstr;
 namespace fs = std::filesystem;
@@ -95,12 +95,12 @@ std::vector<std::string> with(std::vector<std::string> arguments,
 }
 
 /// One sentence on stderr, nothing on stdout.
-void expectRefusal(const ProgramOutcome& outcome, int exitCode, const std::string& part) {
-    EXPECT_EQ(outcome.exitCode, exitCode) << outcome.errors;
-    EXPECT_EQ(outcome.output, "");
-    EXPECT_THAT(outcome.errors, HasSubstr(part));
-    EXPECT_THAT(outcome.errors, testing::StartsWith("loftscope: "));
-    EXPECT_EQ(std::count(outcome.errors.begin(), outcome.errors.end(), '\n'), 1) << outcome.errors;
+void expectRefusal(const ProgramRun& outcome, int exitCode, const std::string& part) {
+    EXPECT_EQ(outcome.exitCode, exitCode) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_THAT(outcome.err, HasSubstr(part));
+    EXPECT_THAT(outcome.err, testing::StartsWith("loftscope: "));
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
 }
 
 TEST_F(CommandLineTest, UpsampleEqualsTheReferenceWhateverTheTiles) {
@@ -108,15 +108,15 @@ TEST_F(CommandLineTest, UpsampleEqualsTheReferenceWhateverTheTiles) {
     for (const std::string tile : {"64", "13"}) {
         const auto outcome = runProgram(with(loftupArguments("upsample", "loftup_tiny.nonsquare"),
                                              {"--tile", tile, "-o", path("hr.npy")}));
-        ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
-        EXPECT_EQ(outcome.errors, "");
+        ASSERT_EQ(outcome.exitCode, 0) << outcome.err;
+        EXPECT_EQ(outcome.err, "");
         EXPECT_LE(difference(tensor(path("hr.npy")), expected).max, 1e-4);
     }
     const auto outcome =
         runProgram(with(loftupArguments("upsample", "loftup_tiny.nonsquare"),
                         {"--rect", "70,3,14,20", "-o", path("part.safetensors"), "--json"}));
-    ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
-    const auto json = nlohmann::json::parse(outcome.output);
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.err;
+    const auto json = nlohmann::json::parse(outcome.out);
     EXPECT_EQ(json["width"], 14);
     EXPECT_EQ(json["models"][0]["sha256"].get<std::string>().size(), 64U);
     EXPECT_LE(difference(tensor(path("part.safetensors:features")),
@@ -133,7 +133,7 @@ TEST_F(CommandLineTest, AttendEqualsTheReference) {
         std::to_string(pixel[1].item<int>()) + "," + std::to_string(pixel[0].item<int>());
     const auto outcome = runProgram(with(loftupArguments("attend", "loftup_tiny.disproportionate"),
                                          {"-p", place, "-o", path("a.npy")}));
-    ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.err;
     const at::Tensor attention = tensor(path("a.npy"));
     EXPECT_EQ(attention.sizes(), (std::vector<std::int64_t>{2, 4, 3, 9}));
     EXPECT_LE(difference(attention[1].flatten(1), reference["tap.block1.attn"][0]).max, 1e-5);
@@ -143,7 +143,7 @@ TEST_F(CommandLineTest, FeaturesEqualTheReferenceForATensorPicture) {
     const auto outcome =
         runProgram({"features", "--backbone", golden("backbone.dinov2_reg4_hf.weights"), "--image",
                     golden("backbone.dinov2_reg4_hf.cases") + ":image.other", "-o", path("f.npy")});
-    ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.err;
     const at::Tensor features = tensor(path("f.npy"));
     EXPECT_EQ(features.sizes(), (std::vector<std::int64_t>{64, 5, 9}));
     EXPECT_LE(
@@ -158,7 +158,7 @@ TEST_F(CommandLineTest, FeaturesOfLayersAndAttentionOfAPhoto) {
     const auto outcome =
         runProgram({"features", "-b", backbone, "-i", picture, "--size", "84", "--layer", "1",
                     "--attention", "--query", "3,2", "-o", path("f.safetensors")});
-    ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.err;
     // 84 x 140: 6 x 10 patches of 14.
     EXPECT_EQ(tensor(path("f.safetensors:features")).sizes(),
               (std::vector<std::int64_t>{128, 6, 10}));
@@ -172,7 +172,7 @@ TEST_F(CommandLineTest, FeaturesOfLayersAndAttentionOfAPhoto) {
 TEST_F(CommandLineTest, SimilarityIsOneAtThePixelAndCosineElsewhere) {
     const auto outcome = runProgram(with(loftupArguments("similarity", "loftup_tiny.nonsquare"),
                                          {"-p", "20,11", "-o", path("s.npy")}));
-    ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.err;
     const at::Tensor features = Golden("loftup_tiny.nonsquare")["output"][0].flatten(1);
     const at::Tensor unit = features / features.norm(2, 0, true);
     const at::Tensor expected = at::matmul(unit.select(1, 11 * 84 + 20), unit).view({60, 84});
@@ -181,7 +181,7 @@ TEST_F(CommandLineTest, SimilarityIsOneAtThePixelAndCosineElsewhere) {
         runProgram({"similarity", "--low", "-f", golden("loftup_tiny.nonsquare") + ":input.lr",
                     "-g", golden("loftup_tiny.nonsquare") + ":input.guidance", "-p", "83,59", "-o",
                     path("low.npy")});
-    ASSERT_EQ(low.exitCode, 0) << low.errors;
+    ASSERT_EQ(low.exitCode, 0) << low.err;
     EXPECT_NEAR(tensor(path("low.npy"))[4][6].item<double>(), 1.0, 1e-6)
         << "the last pixel lies in the last token";
 }
@@ -191,10 +191,10 @@ TEST_F(CommandLineTest, PcaScoresFollowASavedBasis) {
     const auto first =
         runProgram({"pca", "-m", "lowres", "-f", features, "--components", "0,2", "--basis-out",
                     path("basis.safetensors"), "-o", path("scores.npy")});
-    ASSERT_EQ(first.exitCode, 0) << first.errors;
+    ASSERT_EQ(first.exitCode, 0) << first.err;
     const auto second = runProgram({"pca", "-m", "lowres", "-f", features, "--basis-in",
                                     path("basis.safetensors"), "-o", path("again.npy")});
-    ASSERT_EQ(second.exitCode, 0) << second.errors;
+    ASSERT_EQ(second.exitCode, 0) << second.err;
     const at::Tensor scores = tensor(path("scores.npy"));
     const at::Tensor again = tensor(path("again.npy"));
     EXPECT_EQ(scores.size(0), 2);
@@ -207,7 +207,7 @@ TEST_F(CommandLineTest, PcaScoresFollowASavedBasis) {
     EXPECT_LE(covariance[0][1].abs().item<double>(), 1e-4 * covariance[0][0].item<double>());
     const auto picture = runProgram(
         {"pca", "-m", "bilinear", "-f", features, "--size", "50x30", "-o", path("pca.png")});
-    ASSERT_EQ(picture.exitCode, 0) << picture.errors;
+    ASSERT_EQ(picture.exitCode, 0) << picture.err;
     EXPECT_EQ(decodePhoto(fs::path(path("pca.png")))->image.extent(), (Extent{30, 50}));
 }
 
@@ -215,7 +215,7 @@ TEST_F(CommandLineTest, InterpolationsNeedNoGuidance) {
     const auto outcome =
         runProgram({"upsample", "-m", "bicubic", "-f", golden("resize.interpolate") + ":input",
                     "--size", "8x23", "-o", path("u.npy")});
-    ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.err;
     EXPECT_LE(difference(tensor(path("u.npy")).unsqueeze(0),
                          Golden("resize.interpolate")["interp.bicubic.aa0.23x8"])
                   .max,
@@ -230,8 +230,8 @@ TEST_F(CommandLineTest, RenderWritesALabelledFigureWithoutADisplay) {
          "bilinear", "--upsampler", "loftup=" + models + "bootstrap_loftup_vit_ti16.safetensors",
          "--panes", "image,lowres,bilinear,loftup,attention@80,40,similarity@10,20", "--size", "96",
          "--out", path("figure.png"), "--json"});
-    ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
-    const auto json = nlohmann::json::parse(outcome.output);
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.err;
+    const auto json = nlohmann::json::parse(outcome.out);
     EXPECT_EQ(json["panes"].size(), 6U);
     EXPECT_THAT(json["panes"][4]["title"].get<std::string>(), HasSubstr("Attention"));
     const auto figure = decodePhoto(fs::path(path("figure.png")));
@@ -245,8 +245,8 @@ TEST_F(CommandLineTest, MapsPixelsOfThePhotoToTheOutput) {
     const auto outcome =
         runProgram({"attend", "-m", "bilinear", "-b", golden("backbone.dinov2_hub.weights"), "-i",
                     picture, "--input-size", "56", "-p", "199,119", "-o", path("a.npy"), "--json"});
-    ASSERT_EQ(outcome.exitCode, 0) << outcome.errors;
-    const auto json = nlohmann::json::parse(outcome.output);
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.err;
+    const auto json = nlohmann::json::parse(outcome.out);
     EXPECT_EQ(json["pixel"]["output"], nlohmann::json({97, 55})); // 98 x 56 output
     expectRefusal(
         runProgram({"attend", "-m", "bilinear", "-b", golden("backbone.dinov2_hub.weights"), "-i",
@@ -269,7 +269,7 @@ TEST_F(CommandLineTest, WrongUsageIsExitCodeTwo) {
          {"inspect", "features", "upsample", "attend", "similarity", "pca", "metrics", "render"}) {
         const auto help = runProgram({command, "--help"});
         EXPECT_EQ(help.exitCode, 0);
-        EXPECT_THAT(help.output, HasSubstr("--threads"));
+        EXPECT_THAT(help.out, HasSubstr("--threads"));
     }
 }
 

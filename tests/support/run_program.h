@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <spawn.h>
 #include <stdexcept>
@@ -22,8 +23,10 @@ struct ProgramRun {
     std::string err;
 };
 
-/// Runs LOFTSCOPE_PROGRAM with `arguments` and waits for it.
-inline ProgramRun runProgram(const std::vector<std::string>& arguments) {
+/// Runs LOFTSCOPE_PROGRAM with `arguments` and waits for it; `whileRunning`, if given, is called
+/// once with the process id in the meantime.
+inline ProgramRun runProgram(const std::vector<std::string>& arguments,
+                             const std::function<void(pid_t)>& whileRunning = {}) {
     const auto temporary = [] {
         std::string name = "/tmp/loftscope_run_XXXXXX";
         const int descriptor = mkstemp(name.data());
@@ -57,6 +60,7 @@ inline ProgramRun runProgram(const std::vector<std::string>& arguments) {
     posix_spawn_file_actions_destroy(&actions);
     ProgramRun run;
     if (failed == 0) {
+        if (whileRunning) whileRunning(child);
         int status = 0;
         waitpid(child, &status, 0);
         run.exitCode = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
