@@ -217,11 +217,14 @@ with tempfile.TemporaryDirectory() as folder:
 
 # --- Building --------------------------------------------------------------------------------------------
 
+# nproc alone would answer with OMP_NUM_THREADS where that is set.
+cores() { env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc; }
+
 # As many compilers as there are cores, but no more than memory has room for: a file that includes LibTorch's
 # headers takes up to 1.5 GB.
 build_jobs() {
     local cores memory
-    cores=$(nproc)
+    cores=$(cores)
     memory=$(awk '/^MemAvailable:/ {print int($2 / 1500000)}' /proc/meminfo)
     ((memory >= 1)) || memory=1
     echo "$((cores < memory ? cores : memory))"
