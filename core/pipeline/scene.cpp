@@ -150,8 +150,12 @@ Result<void> fillGuidance(Scene& scene, const PictureSource& source,
 Result<std::optional<PhotoMapping>> fillFeatures(Scene& scene, const PictureSource& source,
                                                  const SceneRequest& request,
                                                  const RunContext& context) {
-    LOFTSCOPE_TRY(LoadedBackbone loaded,
-                  loadBackbone(request.backbone, request.device, request.positionRule));
+    LoadedBackbone loaded;
+    if (request.loadedBackbone) {
+        loaded = *request.loadedBackbone;
+    } else {
+        LOFTSCOPE_TRY(loaded, loadBackbone(request.backbone, request.device, request.positionRule));
+    }
     scene.backbone = loaded.model;
     scene.models.push_back(loaded.provenance);
     std::ranges::move(loaded.warnings, std::back_inserter(scene.warnings));
@@ -186,10 +190,12 @@ Result<Scene> makeScene(const SceneRequest& request, const RunContext& context) 
     return guarded("preparing the picture", [&]() -> Result<Scene> {
         Scene scene;
         PictureSource image;
-        if (!request.image.empty()) {
+        if (request.photo) {
+            image.photo = request.photo;
+        } else if (!request.image.empty()) {
             LOFTSCOPE_TRY(image, readPicture(request.image, request.alpha));
-            if (image.photo) scene.notes = image.photo->notes;
         }
+        if (image.photo) scene.notes = image.photo->notes;
         std::optional<PhotoMapping> like;
         if (request.features.empty()) {
             LOFTSCOPE_TRY(like, fillFeatures(scene, image, request, context));

@@ -31,6 +31,8 @@ struct SceneRequest {
     std::string image;
     std::filesystem::path backbone;
     std::optional<PositionRule> positionRule;
+    std::optional<LoadedBackbone> loadedBackbone; ///< `backbone`, where it is in memory already
+    std::optional<Photo> photo;                   ///< `image`, where it is decoded already
     /// Instead of a backbone: a tensor of C x h x w or 1 x C x h x w.
     std::string features;
     /// A picture or a tensor of 3 x H x W, as the upsampler is fed; `image` where it is left out.
