@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ui/window/inspector.h"
+
+#include <QFontDatabase>
+#include <QLabel>
+#include <QVBoxLayout>
+
+#include <algorithm>
+
+namespace loftscope {
+
+namespace {
+
+QLabel* headingIn(QVBoxLayout* layout, const QString& text) {
+    auto* label = new QLabel(text);
+    QFont font = label->font();
+    font.setBold(true);
+    label->setFont(font);
+    layout->addWidget(label);
+    return label;
+}
+
+QLabel* textIn(QVBoxLayout* layout) {
+    auto* label = new QLabel;
+    label->setWordWrap(true);
+    // The dock decides how wide the text is, not the other way round.
+    label->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    label->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    layout->addWidget(label);
+    return label;
+}
+
+QString sizeText(const Extent& extent) {
+    return QStringLiteral("%1 \u00d7 %2").arg(extent.width).arg(extent.height);
+}
+
+/// Without the names of channels: the rows are narrow and the panes have them.
+QString textFor(const PaneModel& model, int pane, const PaneValue& value) {
+    return model.valueTexts(pane, value).join("  ");
+}
+
+} // namespace
+
+Inspector::Inspector(PaneModel* model, Workspace* workspace, QWidget* parent)
+    : QWidget(parent)
+    , model_(model)
+    , workspace_(workspace)
+    , grid_(new AttentionGrid) {
+    auto* layout = new QVBoxLayout(this);
+    pickTitle_ = headingIn(layout, tr("Pick"));
+    values_ = textIn(layout);
+    layout->addSpacing(8);
+    headingIn(layout, tr("Attention, block by head"))
+        ->setToolTip(tr("How much each patch token contributes to the picked pixel's feature; the "
+                        "shares of a map sum to 1. Click one to show it in the pane."));
+    layout->addWidget(grid_);
+    attention_ = textIn(layout);
+    layout->addSpacing(8);
+    headingIn(layout, tr("Models"));
+    models_ = textIn(layout);
+    layout->addStretch(1);
+
+    connect(model_, &PaneModel::picksChanged, this, &Inspector::updateValues);
+    connect(model_, &PaneModel::contentChanged, this, &Inspector::updateValues);
+    connect(model_, &PaneModel::photoChanged, this, &Inspector::updateValues);
+    connect(model_, &PaneModel::selectionChanged, this, &Inspector::updateAttention);
+    connect(model_, &PaneModel::paneChanged, this, &Inspector::updateAttention);
+    connect(workspace_, &Workspace::attentionChanged, this, &Inspector::updateAttention);
+    connect(workspace_, &Workspace::photoShown, this, &Inspector::updateAttention);
+    connect(workspace_, &Workspace::featuresShown, this, &Inspector::updateModels);
+    connect(workspace_, &Workspace::noted, this, &Inspector::updateModels);
+    connect(grid_, &AttentionGrid::chosen, this, [this](int block, int head) {
+        const PaneState* current = model_->pane(attentionPane());
+        if (current == nullptr) return;
+        PaneState next = *current;
+        next.block = block;
+        next.head = head;
+        model_->setPane(next, tr("Choose attention map"));
+    });
+    updateValues();
+    updateAttention();
+    updateModels();
+}
+
+int Inspector::attentionPane() const {
+    if (model_->selectedPane().kind == PaneKind::Attention) return model_->selectedPane().id;
+    const auto& panes = model_->state().panes;
+    const auto found = std::ranges::find(panes, PaneKind::Attention, &PaneState::kind);
+    return found == panes.end() ? 0 : found->id;
+}
+
+void Inspector::updateValues() {
+    const auto pick = model_->activePick();
+    if (!pick || !model_->photo()) {
+        pickTitle_->setText(tr("Pick"));
+        values_->setText(tr("Click a pixel to see its values in every pane."));
+        return;
+    }
+    const Pixel pixel = pixelContaining(pick->at, model_->photoExtent());
+    pickTitle_->setText(tr("Pick %1 at (%2, %3)").arg(pick->number).arg(pixel.x).arg(pixel.y));
+    QString rows;
+    for (const PaneState& pane : model_->state().panes) {
+        const auto value = model_->valueAt(pane.id, pick->at);
+        const QString text = value ? textFor(*model_, pane.id, *value) : tr("\u2013");
+        rows += QString("<tr><td style='padding-right:8px'>%1</td><td "
+                        "style='font-family:monospace;white-space:pre'>%2</td></tr>")
+                    .arg((model_->content(pane.id).title).toHtmlEscaped(), text.toHtmlEscaped());
+    }
+    values_->setText("<table cellspacing='0'>" + rows + "</table>");
+}
+
+void Inspector::updateAttention() {
+    const PaneState* pane = model_->pane(attentionPane());
+    const AttentionReady* ready = pane != nullptr ? workspace_->attentionOf(pane->method) : nullptr;
+    grid_->setAttention(ready);
+    if (ready == nullptr) {
+        attention_->setText({});
+        return;
+    }
+    const int block = std::min(pane->block, ready->blocks - 1);
+    const int head = std::min(pane->head, ready->heads - 1);
+    grid_->setChosen(block, head);
+    const AttentionSummary& summary = ready->summaries[ready->indexOf(block, head)];
+    attention_->setText(tr("Entropy %1 bit, peak %2 at patch (%3, %4)")
+                            .arg(summary.entropyBits, 0, 'f', 2)
+                            .arg(summary.peak, 0, 'g', 3)
+                            .arg(summary.peakToken.x)
+                            .arg(summary.peakToken.y));
+    attention_->setToolTip(tr("Entropy 0: one patch has all the weight; the more bits, the more "
+                              "patches share it."));
+}
+
+void Inspector::updateModels() {
+    const auto& features = workspace_->features();
+    if (!features) {
+        models_->setText(tr("Not loaded yet."));
+        return;
+    }
+    QString text = tr("Backbone: %1, %2 channels, patch %3 px\nInput %4, tokens %5, maps %6")
+                       .arg(QString::fromStdString(features->backbone))
+                       .arg(features->channels)
+                       .arg(features->patch)
+                       .arg(sizeText(features->input), sizeText(features->scores->extent),
+                            sizeText(features->output));
+    if (!workspace_->upsamplerName().isEmpty())
+        text += tr("\nUpsampler: %1").arg(workspace_->upsamplerName());
+    models_->setText(text);
+}
+
+QString Inspector::attentionText() const {
+    return attention_->text();
+}
+
+QString Inspector::valuesText() const {
+    return values_->text();
+}
+
+} // namespace loftscope

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The dock beside the panes: the pick's values, attention maps to choose from, the models.
+#pragma once
+
+#include "ui/panes/pane_model.h"
+#include "ui/window/attention_grid.h"
+#include "ui/window/workspace.h"
+
+#include <QWidget>
+
+class QLabel;
+
+namespace loftscope {
+
+class Inspector : public QWidget {
+    Q_OBJECT
+public:
+    /// Both must outlive the widget.
+    Inspector(PaneModel* model, Workspace* workspace, QWidget* parent = nullptr);
+
+    AttentionGrid* attentionGrid() const { return grid_; }
+    /// As shown: for tests and copying.
+    QString attentionText() const;
+    QString valuesText() const;
+
+private:
+    void updateValues();
+    void updateAttention();
+    void updateModels();
+    /// The attention pane that the grid controls: the selected one, else the first; 0 if none.
+    int attentionPane() const;
+
+    PaneModel* model_;
+    Workspace* workspace_;
+    QLabel* pickTitle_;
+    QLabel* values_;
+    AttentionGrid* grid_;
+    QLabel* attention_;
+    QLabel* models_;
+};
+
+} // namespace loftscope
