@@ -14,6 +14,7 @@ void addSimilarityCommand(CommandLine& line);
 void addPcaCommand(CommandLine& line);
 void addMetricsCommand(CommandLine& line);
 void addRenderCommand(CommandLine& line);
+void addOpenCommand(CommandLine& line);
 void addTrainCommand(CommandLine& line);
 
 } // namespace loftscope::app

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
     addPcaCommand(line);
     addMetricsCommand(line);
     addRenderCommand(line);
+    addOpenCommand(line);
     addTrainCommand(line);
     return line.run(argc, argv);
 }

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// loftscope open: the window.
+#include "app/commands.h"
+#include "app/scene_options.h"
+#include "ui/canvas/canvas_widget.h"
+#include "ui/window/main_window.h"
+#include "ui/window/window_script.h"
+
+#include <QApplication>
+#include <QJsonArray>
+#include <QLocale>
+#include <QTimer>
+#include <fmt/format.h>
+
+#include <clocale>
+#include <cstdio>
+#include <unistd.h>
+
+namespace loftscope::app {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+    std::string photo;
+    std::string backbone;
+    std::string upsampler;
+    std::int64_t inputSize = 224;
+    std::string screenshot;
+    std::string script;
+    std::string settings;
+};
+
+/// The models that come with the program: beside it in the build tree, or installed.
+fs::path defaultModel(const std::string& name) {
+    std::error_code ignored;
+    fs::path folder = fs::read_symlink("/proc/self/exe", ignored).parent_path();
+    while (!folder.empty()) {
+        for (const char* place : {"resources/models", "share/loftscope/models"}) {
+            if (const fs::path path = folder / place / name; fs::exists(path, ignored)) return path;
+        }
+        if (folder == folder.root_path()) break;
+        folder = folder.parent_path();
+    }
+    return {};
+}
+
+/// Qt aborts where no display can be opened; this ends the program in its place, with a sentence.
+void endWithoutDisplay(QtMsgType type, const QMessageLogContext& /*context*/,
+                       const QString& /*message*/) {
+    if (type != QtFatalMsg) return;
+    std::fputs("loftscope: There is no display to open a window on: use `loftscope render` to "
+               "write the comparison as a picture.\n",
+               stderr);
+    std::fflush(stderr);
+    _exit(1);
+}
+
+Result<WindowOptions> windowOptions(const Options& options, const CommandContext& context) {
+    WindowOptions window;
+    EngineOptions& engine = window.workspace.engine;
+    LOFTSCOPE_TRY(const c10::Device device, computeDevice(context.options));
+    engine.device = device.str();
+    window.workspace.inputSize = options.inputSize;
+    window.settingsPath = QString::fromStdString(options.settings);
+    engine.backbone = options.backbone;
+    if (options.backbone.empty()) engine.backbone = defaultModel("bootstrap_vit_ti16.safetensors");
+    if (engine.backbone.empty())
+        return fail(ErrorCode::NotFound,
+                    "The default backbone is not beside the program: give one with --backbone.");
+    if (!options.upsampler.empty()) {
+        if (!options.upsampler.starts_with("loftup="))
+            return fail(ErrorCode::InvalidArgument,
+                        fmt::format("'{}' is not loftup=FILE.", options.upsampler));
+        engine.loftUp = options.upsampler.substr(7);
+    } else if (options.backbone.empty()) {
+        // The default LoftUp fits the default backbone only.
+        engine.loftUp = defaultModel("bootstrap_loftup_vit_ti16.safetensors");
+    }
+    return window;
+}
+
+Result<void> run(const Options& options, const CommandContext& context) {
+    LOFTSCOPE_TRY(const WindowOptions window, windowOptions(options, context));
+    QJsonArray steps;
+    if (!options.script.empty()) {
+        LOFTSCOPE_TRY(steps, readScript(QString::fromStdString(options.script)));
+    }
+    configureOpenGl();
+    static int argc = 1;
+    static char name[] = "loftscope";
+    static char* argv[] = {name, nullptr};
+    const QtMessageHandler handlerBefore = qInstallMessageHandler(endWithoutDisplay);
+    QApplication application(argc, argv);
+    qInstallMessageHandler(handlerBefore);
+    // Qt sets the user's locale, and with it decimal commas for the whole process.
+    std::setlocale(LC_NUMERIC, "C");
+    QLocale::setDefault(QLocale::c());
+    if (const auto reason = canvasUnavailable()) {
+        return fail(ErrorCode::Unsupported, reason->toStdString());
+    }
+    MainWindow shown(window);
+    shown.show();
+    if (!options.photo.empty()) shown.openFile(QString::fromStdString(options.photo));
+
+    Result<void> outcome;
+    const bool scripted = !options.script.empty() || !options.screenshot.empty();
+    QTimer interrupted;
+    QObject::connect(&interrupted, &QTimer::timeout, &shown, [&] {
+        if (context.run.stop.stop_requested()) shown.close();
+    });
+    interrupted.start(100);
+    if (scripted) {
+        QTimer::singleShot(0, &shown, [&] {
+            waitIdle(shown);
+            outcome = playScript(shown, steps);
+            if (outcome && !options.screenshot.empty() && shown.isVisible()) {
+                outcome = saveScreenshot(shown, QString::fromStdString(options.screenshot));
+                shown.close();
+            }
+            if (!outcome) shown.close();
+        });
+    }
+    QApplication::exec();
+    return outcome;
+}
+
+} // namespace
+
+void addOpenCommand(CommandLine& line) {
+    auto options = std::make_shared<Options>();
+    CLI::App* command =
+        line.add("open", "The window: a photo and its features, linked, to click in",
+                 [options](CommandContext& context) { return run(*options, context); });
+    command->add_option("photo", options->photo, "The photo; without one, drop it on the window");
+    command->add_option("--backbone,-b", options->backbone,
+                        "Backbone checkpoint; the one that comes with the program if left out");
+    command->add_option("--upsampler,-u", options->upsampler,
+                        "loftup=FILE; the one that comes with the program if left out");
+    command
+        ->add_option("--size,--input-size", options->inputSize,
+                     "Short side of the backbone's input in pixels, rounded to its patch")
+        ->capture_default_str()
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{32768}));
+    command->add_option("--screenshot", options->screenshot,
+                        "Write a picture of the window when all is computed, and quit");
+    command->add_option("--script", options->script,
+                        "JSON array of steps to play: click, drag, key, wait-idle, screenshot, "
+                        "resize, quit");
+    command->add_option("--settings", options->settings,
+                        "File of the remembered layout instead of your own");
+}
+
+} // namespace loftscope::app
