@@ -136,15 +136,19 @@ void Inspector::updateModels() {
         models_->setText(tr("Not loaded yet."));
         return;
     }
-    QString text = tr("Backbone: %1, %2 channels, patch %3 px\nInput %4, tokens %5, maps %6")
-                       .arg(QString::fromStdString(features->backbone))
-                       .arg(features->channels)
-                       .arg(features->patch)
-                       .arg(sizeText(features->input), sizeText(features->scores->extent),
-                            sizeText(features->output));
-    if (!workspace_->upsamplerName().isEmpty())
-        text += tr("\nUpsampler: %1").arg(workspace_->upsamplerName());
-    models_->setText(text);
+    QString rows;
+    const auto row = [&rows](const QString& name, const QString& value) {
+        rows += QString("<tr><td style='padding-right:8px'>%1</td><td>%2</td></tr>")
+                    .arg(name, value.toHtmlEscaped());
+    };
+    row(tr("Backbone"), QString::fromStdString(features->backbone));
+    if (!workspace_->upsamplerName().isEmpty()) row(tr("Upsampler"), workspace_->upsamplerName());
+    row(tr("Channels"), QString::number(features->channels));
+    row(tr("Input"), tr("%1 px").arg(sizeText(features->input)));
+    row(tr("Tokens"),
+        tr("%1 of %2 px").arg(sizeText(features->scores->extent)).arg(features->patch));
+    row(tr("Maps"), tr("%1 px").arg(sizeText(features->output)));
+    models_->setText("<table cellspacing='0'>" + rows + "</table>");
 }
 
 QString Inspector::attentionText() const {

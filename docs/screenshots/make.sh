@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# docs/screenshots/make.sh [PHOTO]: makes the pictures of this folder anew from the built program, on a virtual display.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=../../packaging/setup.sh
+source "$here/../../packaging/setup.sh"
+
+program=$root/build/release/bin/loftscope
+[[ -x $program ]] || die "Build the program first: ./run"
+command -v xvfb-run >/dev/null || die "xvfb-run is missing: install the package xvfb."
+photo=${1:-}
+if [[ -z $photo ]]; then
+    photo=$(sample_photo) || die "No sample photo could be fetched: name one."
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cat >"$work/steps.json" <<JSON
+[
+    {"do": "resize", "size": [1400, 760]},
+    {"do": "wait-idle"},
+    {"do": "click", "pane": 1, "at": [300, 290]},
+    {"do": "wait-idle"},
+    {"do": "key", "key": "4"},
+    {"do": "screenshot", "file": "$here/main.png"},
+    {"do": "quit"}
+]
+JSON
+# The same pixels everywhere: software OpenGL, no scaling, no layout of one's own.
+env QT_QPA_PLATFORM=xcb QT_SCALE_FACTOR=1 LC_ALL=C.UTF-8 LIBGL_ALWAYS_SOFTWARE=1 \
+    MESA_GL_VERSION_OVERRIDE=3.3 MESA_GLSL_VERSION_OVERRIDE=330 \
+    xvfb-run -a -s "-screen 0 1440x900x24" \
+    "$program" open "$photo" --settings "$work/settings.ini" --script "$work/steps.json"
