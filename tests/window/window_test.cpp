@@ -201,6 +201,8 @@ TEST_F(WindowTest, ACheckpointIsRecognisedAndUsed) {
     EXPECT_TRUE(contentOf(PaneKind::Upsampled, "loftup").map->complete());
     drop(LOFTSCOPE_RESOURCES "/models/bootstrap_vit_ti16.safetensors");
     waitIdle(*window);
+    EXPECT_TRUE(window->errorBar().isVisible());
+    EXPECT_THAT(window->errorBar().text().toStdString(), ::testing::HasSubstr("a backbone"));
     EXPECT_TRUE(contentOf(PaneKind::Upsampled, "loftup").map->complete());
     EXPECT_EQ(window->model().photoExtent(), (Extent{64, 96}));
 }

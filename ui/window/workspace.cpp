@@ -261,9 +261,11 @@ void Workspace::onPhoto(const PhotoDecoded& photo) {
                       model_->photo()->level(0).pixels().data() == photo.picture.pixels().data();
     if (!same) model_->setPhoto(ImagePyramid::of(photo.picture));
     refresh([](const PaneState&) { return true; });
+    Q_EMIT attentionChanged();
+    if (same) return;
+    Q_EMIT photoShown(textOf(photo.path));
     for (const std::string& note : photo.notes)
         Q_EMIT noted(QString::fromStdString(note));
-    Q_EMIT photoShown(textOf(photo.path));
 }
 
 void Workspace::onFeatures(const FeaturesReady& ready) {
