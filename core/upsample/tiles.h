@@ -19,8 +19,9 @@ inline constexpr std::int64_t defaultTile = 64;
 std::vector<Rect> tilesOf(const Rect& rect, std::int64_t tile);
 
 /// Evaluates `rect` of the field tile by tile and hands each to `sink` (C x h x w on the field's
-/// device). Checks for cancellation between tiles and reports progress under `stage`. Throws what
-/// evaluation throws.
+/// device): in the order of `tilesOf` and one at a time, but not always on the calling thread.
+/// Tiles are computed side by side, one on each of LibTorch's threads. Checks for cancellation
+/// between tiles and reports progress under `stage`. Throws what evaluation or the sink throws.
 void forEachTile(const FeatureField& field, const Rect& rect, std::int64_t tile,
                  std::string_view stage, const RunContext& context,
                  const std::function<void(const Rect&, const at::Tensor&)>& sink);
