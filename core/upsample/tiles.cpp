@@ -56,6 +56,7 @@ private:
                 std::unique_lock lock(mutex_);
                 turn_.wait(lock, [&] { return delivered_ == i || failure_; });
                 if (failure_) return;
+                context_.throwIfStopped(); // a tile that was ready is not wanted any more either
                 context_.progress(stage_,
                                   static_cast<double>(i) / static_cast<double>(tiles_.size()));
                 sink_(tiles_[i], tile);
