@@ -4,7 +4,6 @@
 #include "app/scene_options.h"
 #include "core/analysis/attention_statistics.h"
 #include "core/base/guard.h"
-#include "core/weights/tensor_sink.h"
 
 #include <fmt/format.h>
 
@@ -34,10 +33,7 @@ Result<void> run(const Options& options, CommandContext& context) {
                     fmt::format("{} has no weights over the low-res grid.", field.methodName));
     auto metadata = provenanceMetadata(field.scene, field.methodName);
     metadata["pixel"] = fmt::format("{},{}", pixel.x, pixel.y);
-    LOFTSCOPE_TRY(TensorSink sink,
-                  TensorSink::create(options.out, attention->sizes().vec(), "attention", metadata));
-    sink.writeAll(attention->cpu());
-    LOFTSCOPE_CHECK(sink.finish());
+    LOFTSCOPE_CHECK(writeArray(options.out, *attention, "attention", metadata));
 
     context.result["out"] = options.out;
     context.result["shape"] = attention->sizes().vec();
@@ -73,9 +69,7 @@ void addAttendCommand(CommandLine& line) {
     CLI::App* command =
         line.add("attend", "Attention of a pixel over the low-res grid as blocks x heads x h x w",
                  [options](CommandContext& context) { return run(*options, context); });
-    addMethodOptions(*command, options->method);
-    addFieldOptions(*command, options->scene);
-    addBackboneOptions(*command, options->scene, "--input-size");
+    addFieldOptions(*command, options->scene, options->method);
     command
         ->add_option("--pixel,-p", options->pixel,
                      "x,y in pixels of the guidance picture as given, origin top left")

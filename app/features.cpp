@@ -58,10 +58,7 @@ Result<void> run(const Options& options, CommandContext& context) {
             out, {{"features", tokens.cpu()}, {"attention", attention.cpu()}}, metadata));
     } else {
         const at::Tensor& values = options.attention ? attention : tokens;
-        LOFTSCOPE_TRY(TensorSink sink,
-                      TensorSink::create(out, values.sizes().vec(), "features", metadata));
-        sink.writeAll(values.cpu());
-        LOFTSCOPE_CHECK(sink.finish());
+        LOFTSCOPE_CHECK(writeArray(out, values, "features", metadata));
     }
 
     context.result["out"] = options.out;

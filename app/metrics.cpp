@@ -49,9 +49,7 @@ void addMetricsCommand(CommandLine& line) {
     CLI::App* command = line.add(
         "metrics", "Consistency, edge alignment, total variation and norm of an upsampled map",
         [options](CommandContext& context) { return run(*options, context); });
-    addMethodOptions(*command, options->method);
-    addFieldOptions(*command, options->scene);
-    addBackboneOptions(*command, options->scene, "--input-size");
+    addFieldOptions(*command, options->scene, options->method);
 }
 
 } // namespace loftscope::app

@@ -10,7 +10,6 @@
 #include "core/image/encode.h"
 #include "core/upsample/cached_field.h"
 #include "core/upsample/interpolation.h"
-#include "core/weights/tensor_sink.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/tensor.h>
@@ -124,10 +123,7 @@ Result<void> run(const Options& options, CommandContext& context) {
         all["components"] = options.components;
         all["fitted_on"] = basis.fittedOn;
         const at::Tensor listed = listedScores(scores, basis, components, options.whiten);
-        LOFTSCOPE_TRY(TensorSink sink,
-                      TensorSink::create(options.out, listed.sizes().vec(), "scores", all));
-        sink.writeAll(listed);
-        LOFTSCOPE_CHECK(sink.finish());
+        LOFTSCOPE_CHECK(writeArray(options.out, listed, "scores", all));
     }
     if (!options.basisOut.empty())
         LOFTSCOPE_CHECK(writePcaBasis(options.basisOut, basis, metadata));
@@ -156,9 +152,7 @@ void addPcaCommand(CommandLine& line) {
     CLI::App* command = line.add(
         "pca", "Principal components of a feature map, as scores (k x H x W) or as colours",
         [options](CommandContext& context) { return run(*options, context); });
-    addMethodOptions(*command, options->method);
-    addFieldOptions(*command, options->scene);
-    addBackboneOptions(*command, options->scene, "--input-size");
+    addFieldOptions(*command, options->scene, options->method);
     command
         ->add_option("--components", options->components,
                      "Which components, counted from 0: three for colours, or any list for scores")

@@ -3,6 +3,7 @@
 
 #include "core/image/encode.h"
 #include "core/upsample/interpolation.h"
+#include "core/weights/tensor_sink.h"
 
 #include <fmt/format.h>
 
@@ -87,30 +88,28 @@ void addBackboneOptions(CLI::App& command, SceneOptions& options,
         ->check(CLI::IsMember(namesOf(positionRules)));
 }
 
-void addFieldOptions(CLI::App& command, SceneOptions& options) {
-    command.add_option("--features,-f", options.features,
-                       "Low-resolution features, C x h x w (FILE.npy or FILE.safetensors:KEY), "
-                       "instead of --backbone");
-    command.add_option(
-        "--guidance,-g", options.guidance,
-        "Picture that guides the upsampler: a photo or a 3 x H x W tensor; --image if left out");
-    command.add_option("--size", options.outputSize,
-                       "Output size: WxH, or N for the short side; the guidance's size if left "
-                       "out, the backbone's input size with --image");
-}
-
-void addMethodOptions(CLI::App& command, MethodOptions& options) {
+void addFieldOptions(CLI::App& command, SceneOptions& scene, MethodOptions& method) {
     std::string names = "lowres (no upsampling)";
-    for (const UpsamplerMethod& method : upsamplerMethods())
-        names += fmt::format(", {}", method.name);
-    command.add_option("--method,-m", options.method, "Upsampler: " + names)->required();
-    command.add_option("--weights,-w", options.weights,
+    for (const UpsamplerMethod& known : upsamplerMethods())
+        names += fmt::format(", {}", known.name);
+    command.add_option("--method,-m", method.method, "Upsampler: " + names)->required();
+    command.add_option("--weights,-w", method.weights,
                        "Checkpoint of the upsampler, where it needs one");
     command
-        .add_option("--tile", options.tile,
+        .add_option("--tile", method.tile,
                     "Side of the tiles that are computed at once; the result does not depend on it")
         ->capture_default_str()
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{32768}));
+    command.add_option("--features,-f", scene.features,
+                       "Low-resolution features, C x h x w (FILE.npy or FILE.safetensors:KEY), "
+                       "instead of --backbone");
+    command.add_option(
+        "--guidance,-g", scene.guidance,
+        "Picture that guides the upsampler: a photo or a 3 x H x W tensor; --image if left out");
+    command.add_option("--size", scene.outputSize,
+                       "Output size: WxH, or N for the short side; the guidance's size if left "
+                       "out, the backbone's input size with --image");
+    addBackboneOptions(command, scene, "--input-size");
 }
 
 Result<c10::Device> computeDevice(const CommonOptions& options) {
@@ -213,6 +212,13 @@ Result<void> checkOutput(const std::string& path, OutputKind kind) {
             ErrorCode::NotFound,
             fmt::format("There is no folder '{}' for the output: make it first.", folder.string()));
     return {};
+}
+
+Result<void> writeArray(const std::string& path, const at::Tensor& values, const std::string& key,
+                        const std::map<std::string, std::string>& metadata) {
+    LOFTSCOPE_TRY(TensorSink sink, TensorSink::create(path, values.sizes().vec(), key, metadata));
+    sink.writeAll(values.cpu());
+    return sink.finish();
 }
 
 nlohmann::ordered_json modelJson(const ModelProvenance& model) {

@@ -38,10 +38,9 @@ struct MethodOptions {
 /// `inputSizeNames`).
 void addBackboneOptions(CLI::App& command, SceneOptions& options,
                         const std::string& inputSizeNames);
-/// --features, --guidance, --size.
-void addFieldOptions(CLI::App& command, SceneOptions& options);
-/// --method, --weights, --tile.
-void addMethodOptions(CLI::App& command, MethodOptions& options);
+/// What a command that works on one field takes: --method, --weights, --tile, --features,
+/// --guidance, --size, and the backbone's options.
+void addFieldOptions(CLI::App& command, SceneOptions& scene, MethodOptions& method);
 
 Result<SceneRequest> sceneRequest(const SceneOptions& options, c10::Device device);
 /// The device that --device names; refuses a --precision that is not there yet.
@@ -68,6 +67,10 @@ enum class OutputKind { Tensor, TensorOrPicture };
 /// Looks at an output's name and folder before anything is computed. Errors: InvalidArgument
 /// (ending), NotFound (folder).
 Result<void> checkOutput(const std::string& path, OutputKind kind);
+
+/// Writes a whole array as .npy, or as .safetensors under `key`.
+Result<void> writeArray(const std::string& path, const at::Tensor& values, const std::string& key,
+                        const std::map<std::string, std::string>& metadata);
 
 nlohmann::ordered_json modelJson(const ModelProvenance& model);
 /// Warnings go to stderr, notes and models into the result.

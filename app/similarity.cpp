@@ -7,7 +7,6 @@
 #include "core/analysis/map_picture.h"
 #include "core/image/encode.h"
 #include "core/upsample/interpolation.h"
-#include "core/weights/tensor_sink.h"
 
 #include <fmt/format.h>
 
@@ -46,10 +45,7 @@ Result<void> run(const Options& options, CommandContext& context) {
     } else {
         auto metadata = provenanceMetadata(field.scene, field.methodName);
         metadata["pixel"] = fmt::format("{},{}", query.x, query.y);
-        LOFTSCOPE_TRY(TensorSink sink,
-                      TensorSink::create(options.out, map.sizes().vec(), "similarity", metadata));
-        sink.writeAll(map);
-        LOFTSCOPE_CHECK(sink.finish());
+        LOFTSCOPE_CHECK(writeArray(options.out, map, "similarity", metadata));
     }
     context.result["out"] = options.out;
     context.result["pixel"] = {{"given", {given.x, given.y}}, {"query", {query.x, query.y}}};
@@ -69,10 +65,8 @@ void addSimilarityCommand(CommandLine& line) {
     CLI::App* command =
         line.add("similarity", "Cosine similarity of a pixel's feature with all others as H x W",
                  [options](CommandContext& context) { return run(*options, context); });
-    addMethodOptions(*command, options->method);
+    addFieldOptions(*command, options->scene, options->method);
     command->get_option("--method")->required(false);
-    addFieldOptions(*command, options->scene);
-    addBackboneOptions(*command, options->scene, "--input-size");
     command
         ->add_option("--pixel,-p", options->pixel,
                      "x,y in pixels of the guidance picture as given, origin top left")

@@ -65,9 +65,7 @@ void addUpsampleCommand(CommandLine& line) {
     CLI::App* command =
         line.add("upsample", "High-resolution features as C x H x W",
                  [options](CommandContext& context) { return run(*options, context); });
-    addMethodOptions(*command, options->method);
-    addFieldOptions(*command, options->scene);
-    addBackboneOptions(*command, options->scene, "--input-size");
+    addFieldOptions(*command, options->scene, options->method);
     command->add_option("--rect", options->rect,
                         "Only this rectangle of the output: x,y,w,h in its pixels");
     command->add_option("--out,-o", options->out, "Output: .npy or .safetensors (key 'features')")

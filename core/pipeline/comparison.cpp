@@ -14,7 +14,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <map>
 #include <optional>
@@ -65,9 +64,7 @@ private:
             return pcaPane(*low_, "Low-res features");
         case PaneRequest::Kind::Method: {
             LOFTSCOPE_TRY(const FeatureField* const field, fieldOf(request.method));
-            std::string title = methodOf(request.method)->upsampler.model->name();
-            title[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(title[0])));
-            return pcaPane(*field, title);
+            return pcaPane(*field, titleOf(*methodOf(request.method)->upsampler.model));
         }
         case PaneRequest::Kind::Attention:
             return attentionPane(request);

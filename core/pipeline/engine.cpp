@@ -21,7 +21,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <chrono>
 #include <cmath>
 #include <map>
@@ -219,8 +218,7 @@ struct Engine::State {
     Result<void> map(std::uint64_t id, const std::string& method, const RunContext& context) {
         LOFTSCOPE_TRY(const FieldPtr field, fieldOf(method));
         LOFTSCOPE_TRY(const LoadedUpsampler* const loaded, upsamplerOf(method));
-        std::string name = loaded->model->name();
-        name[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(name[0])));
+        const std::string name = titleOf(*loaded->model);
         const std::int64_t components = componentsOf(field->channels());
         callback(id, FieldBegun{method, name, field->extent(), options.tile,
                                 static_cast<int>(components)});

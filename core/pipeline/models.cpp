@@ -13,6 +13,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 
 namespace loftscope {
@@ -75,6 +76,13 @@ Result<LoadedBackbone> loadBackbone(const std::filesystem::path& path, c10::Devi
                   makeDinov2(canonicalVitState(file.tensors, loaded.spec), loaded.spec, device));
     loaded.provenance = {"backbone", loaded.spec.name, path, file.sha256};
     return loaded;
+}
+
+std::string titleOf(const Upsampler& upsampler) {
+    std::string title = upsampler.name();
+    if (!title.empty())
+        title[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(title[0])));
+    return title;
 }
 
 const std::vector<UpsamplerMethod>& upsamplerMethods() {

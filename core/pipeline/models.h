@@ -45,6 +45,9 @@ struct LoadedUpsampler {
     std::vector<std::string> warnings;
 };
 
+/// The method's name as a heading: "Bilinear", "LoftUp".
+std::string titleOf(const Upsampler& upsampler);
+
 /// How a method is asked for by name.
 struct UpsamplerMethod {
     std::string_view name;
