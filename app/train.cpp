@@ -44,6 +44,7 @@ struct TrainOptions {
     std::int64_t batch = 1;
     std::int64_t accumulation = 8;
     std::vector<std::int64_t> sizes;
+    std::int64_t window = 0;
     std::int64_t hrSize = 0;
     std::string optimizer;
     double learningRate = 0;
@@ -101,6 +102,7 @@ UpsamplerRecipe recipeFrom(const TrainOptions& options, const std::string& preci
     recipe.batch = options.batch;
     recipe.accumulation = options.accumulation;
     if (!options.sizes.empty()) recipe.sizes = options.sizes;
+    recipe.window = options.window;
     if (options.hrSize > 0) recipe.hrSize = options.hrSize;
     if (!options.optimizer.empty())
         recipe.optimizer.kind =
@@ -383,6 +385,12 @@ void addTrainCommand(CommandLine& line) {
                      "Sides of the input in pixels, one at random per batch [published: 224; 224 "
                      "336 448 512]")
         ->delimiter(',')
+        ->group("Recipe");
+    upsampler
+        ->add_option("--window", options->window,
+                     "Stage 1: compute only a random window of this side of each input, under all "
+                     "of its tokens; 0: the whole input")
+        ->capture_default_str()
         ->group("Recipe");
     upsampler
         ->add_option("--hr-size", options->hrSize,

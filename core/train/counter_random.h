@@ -18,6 +18,7 @@ enum class RandomPurpose : std::uint64_t {
     Dropout,
     Crop,
     InputSize,
+    Window,
 };
 
 /// SplitMix64 (Steele, Lea and Flood 2014), started from a hash of its coordinates.

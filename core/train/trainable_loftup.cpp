@@ -22,6 +22,7 @@
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace loftscope {
@@ -103,6 +104,16 @@ StateDict freshBuffers(const LoftUpSpec& spec, c10::Device device) {
         buffers["channelnorm.norm.bias"] = at::zeros({spec.channels}, options);
     }
     return buffers;
+}
+
+constexpr std::int64_t convolutionMargin = 2; // two 3 x 3 convolutions
+
+/// `rect` with `margin` pixels more on every side, as far as the picture goes.
+Rect grown(const Rect& rect, std::int64_t margin, const Extent& extent) {
+    const std::int64_t x = std::max<std::int64_t>(0, rect.x - margin);
+    const std::int64_t y = std::max<std::int64_t>(0, rect.y - margin);
+    return {x, y, std::min(extent.width, rect.right() + margin) - x,
+            std::min(extent.height, rect.bottom() + margin) - y};
 }
 
 at::Tensor headsOf(const at::Tensor& rows, std::int64_t heads) {
@@ -261,27 +272,34 @@ at::Tensor TrainableLoftUp::block(const at::Tensor& x, const at::Tensor& tokens,
 
 at::Tensor TrainableLoftUp::forward(const at::Tensor& normalised, const at::Tensor& guidance,
                                     const LoftUpPass& pass) const {
+    return forward(normalised, guidance, pass, wholeOf({guidance.size(2), guidance.size(3)}));
+}
+
+at::Tensor TrainableLoftUp::forward(const at::Tensor& normalised, const at::Tensor& guidance,
+                                    const LoftUpPass& pass, const Rect& window) const {
     const std::int64_t batch = guidance.size(0);
     const Extent extent{guidance.size(2), guidance.size(3)};
     const Extent grid{normalised.size(2), normalised.size(3)};
 
     // Query tokens: coordinates and colour of every pixel, seen through two convolutions. Angles
-    // stay in fp32.
+    // stay in fp32. The convolutions see two pixels beyond the window.
+    const Rect seen = grown(window, convolutionMargin, extent);
     const CoordinateEncoder encoder(parameter("upsampler.fourier_feat.1.biases"));
     const CoordinateEncoder::Tables tables = encoder.tables(extent);
     std::vector<at::Tensor> encoded;
     for (std::int64_t b = 0; b < batch; ++b)
-        encoded.push_back(
-            encoder.encode(tables, scaleToUnitRange(guidance.select(0, b)), wholeOf(extent)));
+        encoded.push_back(encoder.encode(tables, scaleToUnitRange(guidance.select(0, b)), seen));
     const at::Tensor fourier = at::layer_norm(
         at::stack(encoded), {encoder.channels()}, parameter("upsampler.first_conv.0.norm.weight"),
         parameter("upsampler.first_conv.0.norm.bias"), layerNormEps);
     at::Tensor picture = fourier.to(pass.arithmetic)
-                             .view({batch, extent.height, extent.width, encoder.channels()})
+                             .view({batch, seen.height, seen.width, encoder.channels()})
                              .permute({0, 3, 1, 2});
-    picture = convolution(convolution(picture, 1, pass), 4, pass);
+    picture = convolution(convolution(picture, 1, pass), 4, pass)
+                  .narrow(2, window.y - seen.y, window.height)
+                  .narrow(3, window.x - seen.x, window.width);
     at::Tensor x =
-        picture.permute({0, 2, 3, 1}).reshape({batch, extent.area(), spec_.dim}).to(at::kFloat);
+        picture.permute({0, 2, 3, 1}).reshape({batch, window.area(), spec_.dim}).to(at::kFloat);
 
     // Tokens: the low-resolution features and where they are.
     const CoordinateEncoder positionEncoder(parameter("upsampler.lr_pe.biases"));
@@ -308,7 +326,7 @@ at::Tensor TrainableLoftUp::forward(const at::Tensor& normalised, const at::Tens
             .to(at::kFloat);
     return at::layer_norm(output, {spec_.channels}, parameter("upsampler.final_conv.1.weight"),
                           parameter("upsampler.final_conv.1.bias"), finalNormEps)
-        .view({batch, extent.height, extent.width, spec_.channels})
+        .view({batch, window.height, window.width, spec_.channels})
         .permute({0, 3, 1, 2});
 }
 

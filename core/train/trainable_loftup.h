@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/base/error.h"
+#include "core/base/geometry.h"
 #include "core/train/counter_random.h"
 #include "core/upsample/loftup_spec.h"
 #include "core/weights/state_dict.h"
@@ -56,6 +57,10 @@ public:
     /// x H x W; its colour range is taken per photo, as at inference. Returns B x C x H x W, fp32.
     at::Tensor forward(const at::Tensor& normalised, const at::Tensor& guidance,
                        const LoftUpPass& pass) const;
+    /// The same for the pixels of `window` alone, B x C x h x w: exactly what the whole would have
+    /// there, except that in training BatchNorm sees the window's pixels only.
+    at::Tensor forward(const at::Tensor& normalised, const at::Tensor& guidance,
+                       const LoftUpPass& pass, const Rect& window) const;
 
     /// Moves the running statistics a tenth of the way towards the mean of what training passes
     /// gathered since the last call. Once per optimiser step, however many passes it was made of.

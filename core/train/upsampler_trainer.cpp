@@ -6,7 +6,10 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_upsample_bilinear2d_aa.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/mse_loss.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/upsample_bicubic2d.h>
@@ -61,10 +64,17 @@ Result<void> UpsamplerRecipe::check(std::int64_t patch) const {
                 "The teacher's photo ({}) must not be smaller than the input ({}).", hrSize, size));
         }
     }
+    if (window != 0 && (stage != 1 || window < 2 * patch || window % patch != 0)) {
+        return wrong(
+            fmt::format("A window of {} does not work: only stage 1 has windows, and their "
+                        "side is a multiple of the patch of {} pixels, at least {}.",
+                        window, patch, 2 * patch));
+    }
     return {};
 }
 
 std::string UpsamplerRecipe::describe() const {
+    const std::string windowed = window > 0 ? fmt::format(" window={}", window) : "";
     return fmt::format(
         "stage={} seed={} batch={} accumulation={} sizes={} arithmetic={} optimizer={} "
         "weight_decay={} lr={} warm_up={} "
@@ -72,7 +82,7 @@ std::string UpsamplerRecipe::describe() const {
         "max_pad={} max_zoom={} flips={} "
         "reconstruction={} tv={} mask={} alpha={} hr_size={} crops={} hr={} hr_alpha={} ema={}/{} "
         "share={} stretch={} "
-        "photo_flips={} color={} scales={} all_masks={}",
+        "photo_flips={} color={} scales={} all_masks={}{}",
         stage, seed, batch, accumulation, fmt::join(sizes, ","),
         pass.arithmetic == at::kBFloat16 ? "bf16" : "fp32",
         optimizer.kind == OptimizerKind::NAdam ? "nadam" : "adamw", optimizer.weightDecay,
@@ -81,7 +91,7 @@ std::string UpsamplerRecipe::describe() const {
         reconstructionWeight, tvWeight, maskWeight, maskAlpha, hrSize, crops, hrWeight, hrMaskAlpha,
         emaDecay, emaEvery, augmentation.smallestShare, augmentation.largestStretch,
         augmentation.flips, augmentation.colorJitter,
-        fmt::join(augmentation.overSegmentation.scales, ","), augmentation.allMaskMaps);
+        fmt::join(augmentation.overSegmentation.scales, ","), augmentation.allMaskMaps, windowed);
 }
 
 UpsamplerTrainer::UpsamplerTrainer(UpsamplerRecipe recipe, const Backbone& backbone,
@@ -148,30 +158,103 @@ at::Tensor UpsamplerTrainer::projectionOf(std::int64_t batchIndex) const {
     return randomProjection(student_.spec().channels, recipe_.projection, random).to(device_);
 }
 
-UpsamplerTrainer::Loss UpsamplerTrainer::reconstruction(const at::Tensor& guidance,
-                                                        const at::Tensor& features,
-                                                        const at::Tensor& projected,
-                                                        const at::Tensor& projection,
-                                                        std::int64_t batchIndex) {
+Rect UpsamplerTrainer::windowOf(const Extent& extent, std::int64_t batchIndex) const {
+    if (recipe_.window == 0) return wholeOf(extent);
+    CounterRandom random(recipe_.seed, RandomPurpose::Window,
+                         static_cast<std::uint64_t>(batchIndex));
+    const std::int64_t patch = backbone_.patch();
+    const auto place = [&](std::int64_t length, std::int64_t side) {
+        return patch * random.below((length - side) / patch + 1);
+    };
+    const std::int64_t width = std::min(recipe_.window, extent.width);
+    const std::int64_t height = std::min(recipe_.window, extent.height);
+    const std::int64_t x = place(extent.width, width);
+    return {x, place(extent.height, height), width, height};
+}
+
+namespace {
+
+/// A view's projected features, their saliency, and which of its tokens are known.
+struct ShownPart {
+    at::Tensor projected;
+    at::Tensor saliency;
+    Rect tokens;      ///< of the view that `projected` and `saliency` cover
+    at::Tensor known; ///< 1 x 1 x h x w of those tokens: 1 where all pixels that one is pooled from
+                      ///< are features of the window, else 0
+};
+
+/// What `jitter` shows of features that are known in `window` only.
+ShownPart shownPart(const at::Tensor& projected, const at::Tensor& saliency, const Rect& window,
+                    const Extent& extent, const ViewJitter& jitter, std::int64_t patch) {
+    const Rect all{0, 0, extent.width / patch, extent.height / patch};
+    if (window == wholeOf(extent)) {
+        return {applyViewJitter(projected, jitter), applyViewJitter(saliency, jitter), all,
+                at::ones({1, 1, all.height, all.width}, projected.options())};
+    }
+    const auto onCanvas = [&](const at::Tensor& part) {
+        return applyViewJitter(
+            at::constant_pad_nd(part, {window.x, extent.width - window.right(), window.y,
+                                       extent.height - window.bottom()}),
+            jitter);
+    };
+    const at::Tensor unknown =
+        onCanvas(at::ones({1, 1, window.height, window.width}, projected.options())).lt(1 - 1e-4);
+    // Pooling blurs by 5 x 5 pixels first, so a token needs two pixels beyond its own.
+    const at::Tensor known = at::max_pool2d(unknown.to(projected.scalar_type()),
+                                            {patch + 4, patch + 4}, {patch, patch}, {2, 2})
+                                 .eq(0);
+    const auto span = [&](std::int64_t across) -> std::pair<std::int64_t, std::int64_t> {
+        const at::Tensor lines = known[0][0].any(across).nonzero().flatten();
+        if (lines.numel() == 0) return {0, 0};
+        const auto first = lines[0].item<std::int64_t>();
+        return {first, lines[-1].item<std::int64_t>() + 1 - first};
+    };
+    const auto [y, rows] = span(1);
+    const auto [x, columns] = span(0);
+    // One token more on every side, for the blur.
+    const std::int64_t left = std::max<std::int64_t>(0, x - 1);
+    const std::int64_t top = std::max<std::int64_t>(0, y - 1);
+    const Rect tokens{left, top, std::min(all.width, x + columns + 1) - left,
+                      std::min(all.height, y + rows + 1) - top};
+    const auto cut = [&](const at::Tensor& map, std::int64_t unit) {
+        return map.narrow(2, tokens.y * unit, tokens.height * unit)
+            .narrow(3, tokens.x * unit, tokens.width * unit);
+    };
+    return {cut(onCanvas(projected), patch), cut(onCanvas(saliency), patch), tokens,
+            cut(known.to(projected.scalar_type()), 1)};
+}
+
+} // namespace
+
+UpsamplerTrainer::Loss
+UpsamplerTrainer::reconstruction(const at::Tensor& guidance, const Rect& window,
+                                 const at::Tensor& features, const at::Tensor& projected,
+                                 const at::Tensor& projection, std::int64_t batchIndex) {
     // Projection, saliency, view change, blur and pooling with given weights all act per channel or
     // per pixel: projecting to 64 channels first gives the same loss for a third of the work.
     const at::Tensor saliency = downsampler_.saliency(features);
     const Extent extent{guidance.size(2), guidance.size(3)};
+    const bool whole = window == wholeOf(extent);
     at::Tensor reconstruction;
     at::Tensor tv;
     for (std::int64_t j = 0; j < recipe_.jitters; ++j) {
         const auto draw = static_cast<std::uint64_t>(batchIndex * recipe_.jitters + j);
         const ViewJitter jitter = sampleViewJitter(
             extent, recipe_.jitter, CounterRandom(recipe_.seed, RandomPurpose::View, draw));
+        const ShownPart part =
+            shownPart(projected, saliency, window, extent, jitter, backbone_.patch());
         const at::Tensor wanted =
-            projectChannels(lowResolution(applyViewJitter(guidance, jitter)), projection);
-        const at::Tensor view = applyViewJitter(projected, jitter);
+            projectChannels(lowResolution(applyViewJitter(guidance, jitter)), projection)
+                .narrow(2, part.tokens.y, part.tokens.height)
+                .narrow(3, part.tokens.x, part.tokens.width);
         CounterRandom dropout(recipe_.seed, RandomPurpose::Dropout, draw);
-        const at::Tensor pooled =
-            downsampler_.pool(view, applyViewJitter(saliency, jitter), &dropout);
-        const at::Tensor error = at::mse_loss(pooled, wanted);
+        const at::Tensor pooled = downsampler_.pool(part.projected, part.saliency, &dropout);
+        const at::Tensor error =
+            whole ? at::mse_loss(pooled, wanted)
+                  : ((pooled - wanted).square() * part.known).sum() /
+                        (part.known.sum() * pooled.size(0) * pooled.size(1)).clamp_min(1);
         reconstruction = j == 0 ? error : reconstruction + error;
-        if (j == 0) tv = totalVariation(view);
+        if (j == 0) tv = totalVariation(whole ? part.projected : projected);
     }
     return {
         reconstruction * recipe_.reconstructionWeight + tv * recipe_.tvWeight,
@@ -186,10 +269,11 @@ UpsamplerTrainer::Loss UpsamplerTrainer::stageOne(const std::vector<TrainingSamp
         pictures.push_back(sample.picture);
     const at::Tensor guidance = normalised(at::stack(pictures).to(device_));
     const at::Tensor low = lowResolution(guidance);
-    const at::Tensor features = student_.forward(low, guidance, recipe_.pass);
+    const Rect window = windowOf({guidance.size(2), guidance.size(3)}, batchIndex);
+    const at::Tensor features = student_.forward(low, guidance, recipe_.pass, window);
     const at::Tensor projection = projectionOf(batchIndex);
     const at::Tensor projected = projectChannels(features, projection);
-    Loss loss = reconstruction(guidance, features, projected, projection, batchIndex);
+    Loss loss = reconstruction(guidance, window, features, projected, projection, batchIndex);
 
     // Equation 1. Resizing and averaging act per channel, so the target too is made after the
     // projection.
@@ -205,7 +289,8 @@ UpsamplerTrainer::Loss UpsamplerTrainer::stageOne(const std::vector<TrainingSamp
                 map = segmentRefine(map, segments.to(device_), recipe_.maskAlpha);
             refined.push_back(map);
         }
-        target = at::stack(refined);
+        target =
+            at::stack(refined).narrow(2, window.y, window.height).narrow(3, window.x, window.width);
     }
     const at::Tensor mask = at::mse_loss(projected, target);
     loss.parts["mask"] = mask.item<double>();
@@ -227,7 +312,8 @@ UpsamplerTrainer::Loss UpsamplerTrainer::stageTwo(const std::vector<TrainingSamp
     const at::Tensor features = student_.forward(lowResolution(guidance), guidance, recipe_.pass);
     const at::Tensor projection = projectionOf(batchIndex);
     const at::Tensor projected = projectChannels(features, projection);
-    Loss loss = reconstruction(guidance, features, projected, projection, batchIndex);
+    Loss loss = reconstruction(guidance, wholeOf({size, size}), features, projected, projection,
+                               batchIndex);
 
     // A crop of `size` pixels of the large photo shows what `shown` pixels of the student's input
     // show.

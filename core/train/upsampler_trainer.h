@@ -34,6 +34,11 @@ struct UpsamplerRecipe {
     std::vector<std::int64_t> sizes = {
         224}; ///< sides of the input, in pixels: one at random per batch
     LoftUpPass pass = {.training = true};
+    /// Stage 1: side of the window of each photo that high-resolution features are computed for, a
+    /// multiple of the patch; 0: all of it. Keys and values are always the whole photo's tokens, so
+    /// that small windows of large inputs train the attention over as many tokens as it will meet,
+    /// at the price of a small input.
+    std::int64_t window = 0;
 
     OptimizerOptions optimizer;
     double learningRate = 1e-4;
@@ -110,11 +115,13 @@ private:
     };
     Loss stageOne(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
     Loss stageTwo(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
-    /// Multi-view reconstruction and total variation, common to both stages. `projected`:
-    /// `features` after `projection`.
-    Loss reconstruction(const at::Tensor& guidance, const at::Tensor& features,
+    /// Multi-view reconstruction and total variation, common to both stages. `features`: of the
+    /// pixels of `window`; `projected`: the same after `projection`.
+    Loss reconstruction(const at::Tensor& guidance, const Rect& window, const at::Tensor& features,
                         const at::Tensor& projected, const at::Tensor& projection,
                         std::int64_t batchIndex);
+    /// Where stage 1 computes high-resolution features of inputs of `extent`.
+    Rect windowOf(const Extent& extent, std::int64_t batchIndex) const;
     at::Tensor projectionOf(std::int64_t batchIndex) const;
     /// The backbone's features of B x 3 x H x W normalised pictures, channel-normalised; no
     /// gradients.

@@ -57,6 +57,19 @@ TEST(TrainableLoftUp, EvaluatesAsTheProgramDoesPictureByPicture) {
     }
 }
 
+TEST(TrainableLoftUp, AWindowIsThatPartOfTheWhole) {
+    const TrainableLoftUp model = livedInModel();
+    const at::Tensor low = model.channelNorm(gaussian({1, channels, 3, 4}, 1));
+    const at::Tensor guidance = gaussian({1, 3, 36, 48}, 2);
+    const at::Tensor whole = model.forward(low, guidance, {}).detach();
+    for (const Rect& window : {Rect{12, 12, 24, 12}, Rect{0, 24, 12, 12}, Rect{24, 0, 24, 36}}) {
+        const at::Tensor part = model.forward(low, guidance, {}, window).detach();
+        const at::Tensor wanted =
+            whole.narrow(2, window.y, window.height).narrow(3, window.x, window.width);
+        EXPECT_LT(largest(part - wanted), 2e-5) << window.x << ", " << window.y;
+    }
+}
+
 TEST(TrainableLoftUp, HasTheParametersOfThePublishedModel) {
     const TrainableLoftUp model = TrainableLoftUp::create(
         publishedLoftUp(384), CounterRandom(1, RandomPurpose::Initialisation, 0));

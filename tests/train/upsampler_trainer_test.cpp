@@ -43,6 +43,22 @@ TEST(UpsamplerTrainer, StageOneLearnsOnePhotoInAFewSteps) {
     EXPECT_GT(before.at("tv"), 0);
 }
 
+TEST(UpsamplerTrainer, WindowsOfThePhotoTrainItToo) {
+    const OneThread oneThread;
+    const PatchColors backbone;
+    const Discs photos(1);
+    UpsamplerRecipe recipe = toyRecipe(1);
+    recipe.sizes = {64};
+    recipe.window = 32;
+    // A window that sat elsewhere than the tokens it is compared with could not learn this.
+    UpsamplerTrainer trainer(recipe, backbone, toyStudent(), photos, 1, at::kCPU);
+    const LossReport before = meanOf(trainer, 3);
+    meanOf(trainer, 50);
+    const LossReport after = meanOf(trainer, 5);
+    EXPECT_LT(after.at("mask"), 0.5 * before.at("mask"));
+    EXPECT_LT(after.at("reconstruction"), 0.5 * before.at("reconstruction"));
+}
+
 TEST(UpsamplerTrainer, StageTwoBringsTheStudentsAffinitiesToTheTeachers) {
     const OneThread oneThread;
     const PatchColors backbone;
