@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 #include <memory>
@@ -38,9 +39,16 @@ private:
 
 } // namespace
 
-std::string sha256(std::span<const std::byte> bytes) {
+std::string sha256(std::span<const std::byte> bytes, const RunContext& context) {
+    constexpr std::size_t piece = std::size_t{16} << 20U; // some 10 ms, more from a slow disk
     Digest digest;
-    digest.update(bytes.data(), bytes.size());
+    for (std::size_t done = 0; done < bytes.size(); done += piece) {
+        context.throwIfStopped();
+        context.progress("hashing the file",
+                         static_cast<double>(done) / static_cast<double>(bytes.size()));
+        const auto part = bytes.subspan(done, std::min(piece, bytes.size() - done));
+        digest.update(part.data(), part.size());
+    }
     return digest.finish();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/base/error.h"
+#include "core/base/run_context.h"
 
 #include <cstddef>
 #include <filesystem>
@@ -11,8 +12,9 @@
 
 namespace loftscope {
 
-/// Lower-case hexadecimal digest of the bytes.
-std::string sha256(std::span<const std::byte> bytes);
+/// Lower-case hexadecimal digest of the bytes. Throws Cancelled between two pieces if asked to
+/// stop.
+std::string sha256(std::span<const std::byte> bytes, const RunContext& context = {});
 
 /// Digest of a file's content, read in pieces.
 Result<std::string> sha256OfFile(const std::filesystem::path& path);

@@ -35,6 +35,8 @@ namespace {
 enum Urgency { mapUrgency = 0, pickUrgency = 1, openUrgency = 2 };
 
 constexpr std::chrono::milliseconds progressInterval{33};
+/// Smaller tiles would spend most of their time on LoftUp's margins.
+constexpr std::int64_t smallestTile = 16;
 
 std::vector<float> floatsOf(const at::Tensor& tensor) {
     const at::Tensor dense = tensor.to(at::kCPU, at::kFloat).contiguous();
@@ -91,7 +93,8 @@ struct Engine::State {
     std::shared_ptr<const Scene> scene;
     std::map<std::string, FieldPtr> fields;
     std::chrono::steady_clock::time_point lastProgress;
-    RequestQueue queue; ///< last: its thread ends before the rest goes
+    StageClock* clock = nullptr; ///< of the innermost running request
+    RequestQueue queue;          ///< last: its thread ends before the rest goes
 
     State(EngineOptions given, EngineCallback told)
         : options(std::move(given))
@@ -110,26 +113,74 @@ struct Engine::State {
     template <typename Body>
     void run(std::uint64_t id, const std::stop_token& stop, const std::string& doing,
              const Body& body) {
-        const auto begin = std::chrono::steady_clock::now();
+        StageClock stages(doing);
+        StageClock* const interrupted = std::exchange(clock, &stages);
         RunContext context;
         context.stop = stop;
-        context.onProgress = [this, id](std::string_view stage, double fraction) {
+        context.onProgress = [this, id, &stages](std::string_view stage, double fraction) {
+            stages.enter(stage);
             const auto now = std::chrono::steady_clock::now();
             if (now - lastProgress < progressInterval && fraction < 1) return;
             lastProgress = now;
             callback(id, StageProgress{std::string(stage), fraction});
         };
-        Result<void> outcome = guarded(doing, [&]() -> Result<void> {
-            const at::NoGradGuard noGrad;
-            context.throwIfStopped();
-            return body(id, context);
-        });
+        const auto attempt = [&] {
+            return guarded(doing, [&]() -> Result<void> {
+                const at::NoGradGuard noGrad;
+                context.throwIfStopped();
+                return body(id, context);
+            });
+        };
+        Result<void> outcome = attempt();
+        while (!outcome && outcome.error().code == ErrorCode::OutOfMemory) {
+            const auto sentence = makeRoom();
+            if (!sentence) break;
+            callback(id, EngineNote{*sentence});
+            outcome = attempt();
+        }
+        clock = interrupted;
+        if (clock != nullptr) clock->exclude(stages.sinceStart());
         RequestEnded ended;
         if (!outcome) ended.error = std::move(outcome).error();
-        ended.elapsedMs =
-            std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
-                .count();
+        ended.elapsedMs = std::chrono::duration<double, std::milli>(stages.sinceStart()).count();
+        ended.doing = doing;
+        ended.stages = stages.finish();
         callback(id, ended);
+    }
+
+    /// Where memory was short: smaller tiles, then the CPU. Says what has changed; nothing if
+    /// nothing is left to try.
+    std::optional<std::string> makeRoom() {
+        fields.clear(); // with what they cache
+        if (options.tile > smallestTile) {
+            options.tile = std::max(options.tile / 2, smallestTile);
+            return fmt::format("Memory is short: going on in tiles of {} pixels.", options.tile);
+        }
+        const Result<c10::Device> where = device();
+        if (!where || where->is_cpu()) return std::nullopt;
+        useDevice("cpu");
+        if (scene != nullptr) {
+            auto moved = std::make_shared<Scene>(*scene);
+            moved->low.values = moved->low.values.cpu();
+            if (moved->guidance.picture.defined())
+                moved->guidance.picture = moved->guidance.picture.cpu();
+            if (moved->input.defined()) moved->input = moved->input.cpu();
+            auto loaded = loadBackbone(options.backbone, c10::kCPU);
+            if (!loaded) return std::nullopt;
+            backbone = std::move(*loaded);
+            moved->backbone = backbone->model;
+            scene = std::move(moved);
+        }
+        return "The GPU's memory does not suffice: going on on the CPU, which is slower.";
+    }
+
+    /// Models are read again when they are needed next.
+    void useDevice(const std::string& name) {
+        if (name.empty() || name == options.device) return;
+        options.device = name;
+        backbone.reset();
+        upsamplers.clear();
+        fields.clear();
     }
 
     Result<std::shared_ptr<const Scene>> openScene() const {
@@ -140,21 +191,24 @@ struct Engine::State {
 
     Result<c10::Device> device() const { return deviceNamed(options.device); }
 
-    Result<const LoadedUpsampler*> upsamplerOf(const std::string& method) {
+    Result<const LoadedUpsampler*> upsamplerOf(std::uint64_t id, const std::string& method,
+                                               const RunContext& context) {
         if (const auto found = upsamplers.find(method); found != upsamplers.end())
             return &found->second;
         LOFTSCOPE_TRY(const c10::Device where, device());
         LOFTSCOPE_TRY(LoadedUpsampler loaded,
                       loadUpsampler(method,
                                     method == "loftup" ? options.loftUp : std::filesystem::path(),
-                                    where));
+                                    where, context));
+        if (loaded.provenance) callback(id, ModelLoaded{describe(loaded, where.str())});
         return &upsamplers.insert_or_assign(method, std::move(loaded)).first->second;
     }
 
-    Result<FieldPtr> fieldOf(const std::string& method) {
+    Result<FieldPtr> fieldOf(std::uint64_t id, const std::string& method,
+                             const RunContext& context) {
         if (const auto found = fields.find(method); found != fields.end()) return found->second;
         LOFTSCOPE_TRY(const auto opened, openScene());
-        LOFTSCOPE_TRY(const LoadedUpsampler* const loaded, upsamplerOf(method));
+        LOFTSCOPE_TRY(const LoadedUpsampler* const loaded, upsamplerOf(id, method, context));
         LOFTSCOPE_TRY(auto bound, bindField(*opened, *loaded->model));
         // A map is walked over twice for its basis and once for every similarity.
         FieldPtr field = loaded->provenance ? makeCachedField(std::move(bound), options.cacheBytes)
@@ -177,10 +231,12 @@ struct Engine::State {
         fields.clear();
         callback(id, PhotoDecoded{request.path, photo.image, photo.notes});
 
+        useDevice(request.device);
         LOFTSCOPE_TRY(const c10::Device where, device());
         if (!backbone) {
             context.progress("reading the backbone", 0);
-            LOFTSCOPE_TRY(backbone, loadBackbone(options.backbone, where));
+            LOFTSCOPE_TRY(backbone, loadBackbone(options.backbone, where, std::nullopt, context));
+            callback(id, ModelLoaded{describe(*backbone, where.str())});
         }
         context.progress("running the backbone", 0);
         SceneRequest wanted;
@@ -189,6 +245,7 @@ struct Engine::State {
         wanted.backbone = options.backbone;
         wanted.loadedBackbone = backbone;
         wanted.inputSize = request.inputSize;
+        if (request.outputSize > 0) wanted.output = OutputSize{request.outputSize, {}};
         wanted.device = where;
         LOFTSCOPE_TRY(Scene made, makeScene(wanted, context));
         const auto low = makeGridField(made.low);
@@ -208,6 +265,11 @@ struct Engine::State {
         ready.warnings = made.warnings;
         scene = std::make_shared<const Scene>(std::move(made));
         callback(id, ready);
+        Moments moments(scene->low.channels());
+        moments.add(scene->low.values);
+        NormAccumulator norms;
+        norms.add(scene->low.values);
+        callback(id, FieldStatistics{"", channelStatistics(moments, norms)});
         return {};
     }
 
@@ -216,23 +278,26 @@ struct Engine::State {
     }
 
     Result<void> map(std::uint64_t id, const std::string& method, const RunContext& context) {
-        LOFTSCOPE_TRY(const FieldPtr field, fieldOf(method));
-        LOFTSCOPE_TRY(const LoadedUpsampler* const loaded, upsamplerOf(method));
+        LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, method, context));
+        LOFTSCOPE_TRY(const LoadedUpsampler* const loaded, upsamplerOf(id, method, context));
         const std::string name = titleOf(*loaded->model);
         const std::int64_t components = componentsOf(field->channels());
-        callback(id, FieldBegun{method, name, field->extent(), options.tile,
-                                static_cast<int>(components)});
+        const std::int64_t tile = options.tile; // a request in between may make it smaller
+        callback(id, FieldBegun{method, name, field->extent(), tile, static_cast<int>(components)});
         Moments moments(field->channels());
-        forEachTile(*field, wholeOf(field->extent()), options.tile, name, context,
+        NormAccumulator norms;
+        forEachTile(*field, wholeOf(field->extent()), tile, name, context,
                     [&](const Rect&, const at::Tensor& block) {
                         moments.add(block);
+                        norms.add(block);
                         queue.serveMoreUrgent(mapUrgency);
                     });
         context.throwIfStopped();
         const PcaBasis basis = basisFromMoments(moments.mean(), moments.secondMoment(), components);
         callback(id,
                  FieldFitted{method, floatsOf(basis.variances.sqrt()), explainedByThree(basis)});
-        forEachTile(*field, wholeOf(field->extent()), options.tile, name + ", colours", context,
+        callback(id, FieldStatistics{method, channelStatistics(moments, norms)});
+        forEachTile(*field, wholeOf(field->extent()), tile, name + ", colours", context,
                     [&](const Rect& rect, const at::Tensor& block) {
                         callback(id, FieldTile{method, rect, floatsOf(projectBlock(basis, block))});
                         queue.serveMoreUrgent(mapUrgency);
@@ -250,11 +315,11 @@ struct Engine::State {
                       similarityMap(*low, tokenOfPixel(*opened, pixel), options.tile, context));
         callback(id, SimilarityReady{"", photoPixel, mapOf(lowCosines)});
         for (const std::string& method : methods) {
-            LOFTSCOPE_TRY(const FieldPtr field, fieldOf(method));
+            LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, method, context));
             if (const auto weights = field->attend(pixel))
                 callback(id, attentionOf(method, photoPixel, *weights));
             context.throwIfStopped();
-            LOFTSCOPE_TRY(const LoadedUpsampler* const loaded, upsamplerOf(method));
+            LOFTSCOPE_TRY(const LoadedUpsampler* const loaded, upsamplerOf(id, method, context));
             if (loaded->provenance) continue;
             LOFTSCOPE_TRY(const at::Tensor cosines,
                           similarityMap(*field, pixel, options.tile, context));
@@ -267,24 +332,26 @@ struct Engine::State {
                          const RunContext& context) {
         LOFTSCOPE_TRY(const auto opened, openScene());
         LOFTSCOPE_TRY(const Pixel pixel, guidancePixel(*opened, photoPixel));
-        LOFTSCOPE_TRY(const FieldPtr field, fieldOf(method));
+        LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, method, context));
         LOFTSCOPE_TRY(const at::Tensor cosines,
                       similarityMap(*field, pixel, options.tile, context));
         callback(id, SimilarityReady{method, photoPixel, mapOf(cosines)});
         return {};
     }
 
-    Result<void> adopt(std::uint64_t id, const std::filesystem::path& path) {
+    Result<void> adopt(std::uint64_t id, const std::filesystem::path& path,
+                       const RunContext& context) {
         LOFTSCOPE_TRY(const c10::Device where, device());
         RecognisedModel model;
         {
-            LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path));
+            LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path, context));
             model = recogniseModel(file.tensors);
         }
         ModelChanged changed;
         changed.path = path;
         if (std::holds_alternative<LoftUpSpec>(model)) {
-            LOFTSCOPE_TRY(LoadedUpsampler loaded, loadUpsampler("loftup", path, where));
+            LOFTSCOPE_TRY(LoadedUpsampler loaded, loadUpsampler("loftup", path, where, context));
+            callback(id, ModelLoaded{describe(loaded, where.str())});
             changed.name = loaded.provenance->name;
             changed.warnings = loaded.warnings;
             queue.drop("field:loftup");
@@ -293,7 +360,8 @@ struct Engine::State {
             options.loftUp = path;
         } else {
             // An unknown model fails here, with what came closest and what it lacks.
-            LOFTSCOPE_TRY(LoadedBackbone loaded, loadBackbone(path, where));
+            LOFTSCOPE_TRY(LoadedBackbone loaded, loadBackbone(path, where, std::nullopt, context));
+            callback(id, ModelLoaded{describe(loaded, where.str())});
             changed.backbone = true;
             changed.name = loaded.spec.name;
             changed.warnings = loaded.warnings;
@@ -343,10 +411,11 @@ std::uint64_t Engine::similarity(const Pixel& photoPixel, const std::string& met
 }
 
 std::uint64_t Engine::useModel(const std::filesystem::path& path) {
-    return state_->submit("model", openUrgency, "reading the checkpoint",
-                          [state = state_.get(), path](std::uint64_t id, const RunContext&) {
-                              return state->adopt(id, path);
-                          });
+    return state_->submit(
+        "model", openUrgency, "reading the checkpoint",
+        [state = state_.get(), path](std::uint64_t id, const RunContext& context) {
+            return state->adopt(id, path, context);
+        });
 }
 
 void Engine::cancelAll() {

@@ -3,9 +3,12 @@
 // tensors and no exceptions cross this header.
 #pragma once
 
+#include "core/analysis/channel_statistics.h"
 #include "core/base/error.h"
 #include "core/base/geometry.h"
 #include "core/image/image.h"
+#include "core/pipeline/model_description.h"
+#include "core/pipeline/stage_clock.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -40,6 +43,8 @@ struct OpenRequest {
     std::filesystem::path path;   ///< of the photo; of a pasted one its name
     Image picture;                ///< not empty: used instead of reading `path`
     std::int64_t inputSize = 224; ///< short side of the backbone's input, pixels
+    std::int64_t outputSize = 0;  ///< short side of upsampled maps, pixels; 0: the input's size
+    std::string device = {};      ///< as EngineOptions::device; empty: as before
 };
 
 // --- what comes back --------------------------------------------------------------------------
@@ -120,6 +125,22 @@ struct ModelChanged {
     std::vector<std::string> warnings;
 };
 
+/// A model has been read from its file and is used from now on.
+struct ModelLoaded {
+    ModelDescription model;
+};
+
+/// Of a method's whole map, before any basis.
+struct FieldStatistics {
+    std::string method; ///< empty: the low-res grid
+    ChannelStatistics statistics;
+};
+
+/// Something the user should know while it goes on, one sentence: memory was short.
+struct EngineNote {
+    std::string sentence;
+};
+
 struct StageProgress {
     std::string stage; ///< in the field's terms: "fitting PCA"
     double fraction = 0;
@@ -129,6 +150,8 @@ struct StageProgress {
 struct RequestEnded {
     std::optional<Error> error;
     double elapsedMs = 0;
+    std::string doing;             ///< what it was, e.g. "opening the photo"
+    std::vector<StageTime> stages; ///< in the order in which they began
 };
 
 /// Nothing is left to do; every request up to the event's id is answered.
@@ -136,7 +159,8 @@ struct EngineIdle {};
 
 using EngineEvent =
     std::variant<PhotoDecoded, FeaturesReady, FieldBegun, FieldFitted, FieldTile, AttentionReady,
-                 SimilarityReady, ModelChanged, StageProgress, RequestEnded, EngineIdle>;
+                 SimilarityReady, ModelChanged, ModelLoaded, FieldStatistics, EngineNote,
+                 StageProgress, RequestEnded, EngineIdle>;
 
 /// Called on the worker thread, in order; `id` is that of the request it answers.
 using EngineCallback = std::function<void(std::uint64_t id, const EngineEvent& event)>;

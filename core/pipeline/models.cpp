@@ -44,8 +44,9 @@ std::optional<Error> otherKind(const TensorFile& file, std::string_view wanted) 
                                                   file.path.string(), found, wanted)};
 }
 
-Result<LoadedUpsampler> loadLoftUp(const std::filesystem::path& path, c10::Device device) {
-    LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path));
+Result<LoadedUpsampler> loadLoftUp(const std::filesystem::path& path, c10::Device device,
+                                   const RunContext& context) {
+    LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path, context));
     const Result<LoftUpSpec> recognised = recogniseLoftUp(file.tensors);
     if (!recognised)
         return std::unexpected(otherKind(file, "a LoftUp upsampler").value_or(recognised.error()));
@@ -62,8 +63,8 @@ Result<LoadedUpsampler> loadLoftUp(const std::filesystem::path& path, c10::Devic
 } // namespace
 
 Result<LoadedBackbone> loadBackbone(const std::filesystem::path& path, c10::Device device,
-                                    std::optional<PositionRule> rule) {
-    LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path));
+                                    std::optional<PositionRule> rule, const RunContext& context) {
+    LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path, context));
     LoadedBackbone loaded;
     const Result<VitSpec> recognised = recogniseVit(file.tensors);
     if (!recognised)
@@ -98,7 +99,7 @@ const std::vector<UpsamplerMethod>& upsamplerMethods() {
 }
 
 Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesystem::path& weights,
-                                      c10::Device device) {
+                                      c10::Device device, const RunContext& context) {
     const auto& methods = upsamplerMethods();
     const auto known = std::ranges::find(methods, method, &UpsamplerMethod::name);
     if (known == methods.end()) {
@@ -122,7 +123,7 @@ Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesy
     if (const auto interpolation = interpolationNamed(method))
         return LoadedUpsampler{makeInterpolation(*interpolation), std::nullopt, {}};
     if (method == "jbu") return LoadedUpsampler{makeJointBilateral(), std::nullopt, {}};
-    return loadLoftUp(weights, device);
+    return loadLoftUp(weights, device, context);
 }
 
 Result<c10::Device> deviceNamed(const std::string& name) {

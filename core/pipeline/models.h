@@ -5,6 +5,7 @@
 #include "core/backbone/backbone.h"
 #include "core/backbone/vit_spec.h"
 #include "core/base/error.h"
+#include "core/base/run_context.h"
 #include "core/upsample/feature_field.h"
 
 #include <c10/core/Device.h>
@@ -35,9 +36,10 @@ struct LoadedBackbone {
 
 /// Recognises and loads a backbone; `rule` overrides how its layout's release resizes position
 /// tables. Errors: those of reading the file, Unsupported (not a known backbone), Mismatch
-/// (incomplete).
+/// (incomplete), Cancelled (while hashing).
 Result<LoadedBackbone> loadBackbone(const std::filesystem::path& path, c10::Device device,
-                                    std::optional<PositionRule> rule = std::nullopt);
+                                    std::optional<PositionRule> rule = std::nullopt,
+                                    const RunContext& context = {});
 
 struct LoadedUpsampler {
     std::shared_ptr<const Upsampler> model;
@@ -62,7 +64,7 @@ const std::vector<UpsamplerMethod>& upsamplerMethods();
 /// Errors: InvalidArgument (unknown method, weights missing or superfluous), those of reading the
 /// file.
 Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesystem::path& weights,
-                                      c10::Device device);
+                                      c10::Device device, const RunContext& context = {});
 
 /// "auto", "cpu", "cuda", "cuda:1" -> a device that exists. Errors: Unsupported with what to do.
 Result<c10::Device> deviceNamed(const std::string& name);

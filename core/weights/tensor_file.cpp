@@ -94,12 +94,12 @@ Result<TensorFile> readFormat(const std::shared_ptr<const MappedFile>& mapped,
                             path.string()));
 }
 
-Result<TensorFile> readMapped(const fs::path& path, bool withDigest) {
+Result<TensorFile> readMapped(const fs::path& path, bool withDigest, const RunContext& context) {
     Result<TensorFile> read =
         guarded(fmt::format("reading '{}'", path.string()), [&]() -> Result<TensorFile> {
             LOFTSCOPE_TRY(const std::shared_ptr<const MappedFile> mapped, MappedFile::open(path));
             LOFTSCOPE_TRY(TensorFile file, readFormat(mapped, path));
-            if (withDigest) file.sha256 = sha256(mapped->bytes());
+            if (withDigest) file.sha256 = sha256(mapped->bytes(), context);
             for (std::string& warning : file.warnings)
                 warning = printable(std::move(warning));
             return file;
@@ -158,8 +158,8 @@ std::string_view nameOf(TensorFormat format) {
     return "unknown";
 }
 
-Result<TensorFile> readTensorFile(const fs::path& path) {
-    return readMapped(path, true);
+Result<TensorFile> readTensorFile(const fs::path& path, const RunContext& context) {
+    return readMapped(path, true, context);
 }
 
 bool namesTensor(const std::string& reference) {
@@ -170,7 +170,7 @@ Result<at::Tensor> readTensor(const std::string& reference) {
     Reference parts = splitReference(reference).value_or(Reference{reference, std::nullopt});
     std::error_code ignored;
     if (parts.key && fs::exists(reference, ignored)) parts = {reference, std::nullopt};
-    LOFTSCOPE_TRY(TensorFile file, readMapped(parts.path, false));
+    LOFTSCOPE_TRY(TensorFile file, readMapped(parts.path, false, {}));
 
     if (!parts.key) {
         if (file.tensors.size() == 1) return std::move(file.tensors.begin()->second);

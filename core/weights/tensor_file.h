@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/base/error.h"
+#include "core/base/run_context.h"
 #include "core/weights/state_dict.h"
 
 #include <filesystem>
@@ -30,8 +31,9 @@ struct TensorFile {
 /// Reads every tensor of a file; the format is recognised from the content, not the name. Nothing
 /// in the file is ever executed. safetensors are memory-mapped: the tensors share the mapping.
 /// Errors: NotFound, Malformed (truncated, out of bounds, wrong CRC), Unsupported (legacy .pth, not
-/// a tensor file).
-Result<TensorFile> readTensorFile(const std::filesystem::path& path);
+/// a tensor file), Cancelled (while hashing).
+Result<TensorFile> readTensorFile(const std::filesystem::path& path,
+                                  const RunContext& context = {});
 
 /// One tensor given as `FILE.npy`, `FILE.safetensors:KEY` or `FILE.pth:KEY`; KEY may be left out
 /// where the file has a single tensor. An unknown key is answered with the keys there are.
