@@ -73,10 +73,11 @@ Result<WindowOptions> windowOptions(const Options& options, const CommandContext
         if (!options.upsampler.starts_with("loftup="))
             return fail(ErrorCode::InvalidArgument,
                         fmt::format("'{}' is not loftup=FILE.", options.upsampler));
-        engine.loftUp = options.upsampler.substr(7);
+        engine.weights["loftup"] = options.upsampler.substr(7);
     } else if (options.backbone.empty()) {
         // The default LoftUp fits the default backbone only.
-        engine.loftUp = defaultModel("bootstrap_loftup_vit_ti16.safetensors");
+        if (const auto path = defaultModel("bootstrap_loftup_vit_ti16.safetensors"); !path.empty())
+            engine.weights["loftup"] = path;
     }
     return window;
 }

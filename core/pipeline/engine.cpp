@@ -2,7 +2,9 @@
 #include "core/pipeline/engine.h"
 
 #include "core/analysis/attention_statistics.h"
+#include "core/analysis/feature_maps.h"
 #include "core/analysis/pca.h"
+#include "core/analysis/pca_file.h"
 #include "core/analysis/similarity.h"
 #include "core/base/guard.h"
 #include "core/pipeline/models.h"
@@ -20,7 +22,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <atomic>
+#include <cctype>
 #include <chrono>
 #include <cmath>
 #include <map>
@@ -52,33 +55,76 @@ SharedMap mapOf(const at::Tensor& tensor) {
     return std::make_shared<const FloatMap>(std::move(map));
 }
 
-double explainedByThree(const PcaBasis& basis) {
-    const std::int64_t shown = std::min<std::int64_t>(3, basis.size());
-    return basis.variances.slice(0, 0, shown).sum().item<double>() /
-           std::max(basis.totalVariance, 1e-300);
+std::vector<double> sharesOf(const PcaBasis& basis) {
+    std::vector<double> shares;
+    for (const float variance : floatsOf(basis.variances))
+        shares.push_back(static_cast<double>(variance) / std::max(basis.totalVariance, 1e-300));
+    return shares;
 }
 
-AttentionReady attentionOf(const std::string& method, const Pixel& pixel,
-                           const at::Tensor& weights) {
+/// `weights`: blocks x heads x h x w; `elsewhere`: blocks x heads or undefined.
+AttentionReady attentionOf(const MapRequest& request, const at::Tensor& weights,
+                           const at::Tensor& elsewhere) {
     AttentionReady ready;
-    ready.method = method;
-    ready.pixel = pixel;
+    ready.request = request;
     ready.blocks = static_cast<int>(weights.size(0));
     ready.heads = static_cast<int>(weights.size(1));
-    const at::Tensor byHead = weights.mean(0);
-    const auto add = [&](const at::Tensor& map) {
+    const auto add = [&](const at::Tensor& map, const at::Tensor& rest) {
         const AttentionStatistics statistics = attentionStatistics(map);
         ready.maps.push_back(mapOf(map));
-        ready.summaries.push_back({statistics.entropyBits, statistics.peak, statistics.peakToken});
+        ready.summaries.push_back({statistics.entropyBits, statistics.peak, statistics.peakToken,
+                                   rest.defined() ? rest.mean().item<double>() : 0.0});
+    };
+    const auto part = [&](int block, int head) {
+        if (!elsewhere.defined()) return elsewhere;
+        const at::Tensor rows = block < 0 ? elsewhere : elsewhere.slice(0, block, block + 1);
+        return head < 0 ? rows : rows.slice(1, head, head + 1);
     };
     for (int block = -1; block < ready.blocks; ++block) {
-        const at::Tensor heads = block < 0 ? byHead : weights[block];
-        add(heads.mean(0));
-        for (int head = 0; head < ready.heads; ++head)
-            add(heads[head]);
+        const at::Tensor heads = block < 0 ? weights.mean(0) : weights[block];
+        for (int head = -1; head < ready.heads; ++head)
+            add(head < 0 ? heads.mean(0) : heads[head], part(block, head));
     }
     return ready;
 }
+
+/// Answered at once: no network per pixel.
+bool isQuick(const std::string& method) {
+    return method.empty() || interpolationNamed(method);
+}
+
+constexpr std::int64_t sampleSide = 16;
+constexpr std::int64_t sampleColumns = 5;
+
+/// Small rectangles spread evenly over a map, on which a first basis is fitted; none if they would
+/// be more than an eighth of it.
+std::vector<Rect> sampleOf(const Extent& extent) {
+    std::vector<Rect> rects;
+    if (extent.area() < 8 * sampleColumns * sampleColumns * sampleSide * sampleSide) return rects;
+    if (std::min(extent.height, extent.width) < sampleColumns * sampleSide) return rects;
+    for (std::int64_t row = 0; row < sampleColumns; ++row) {
+        for (std::int64_t column = 0; column < sampleColumns; ++column) {
+            rects.push_back({(2 * column + 1) * extent.width / (2 * sampleColumns) - sampleSide / 2,
+                             (2 * row + 1) * extent.height / (2 * sampleColumns) - sampleSide / 2,
+                             sampleSide, sampleSide});
+        }
+    }
+    return rects;
+}
+
+/// The first `components` of a basis.
+PcaBasis truncated(PcaBasis basis, std::int64_t components) {
+    if (basis.size() <= components) return basis;
+    basis.components = basis.components.slice(0, 0, components);
+    basis.variances = basis.variances.slice(0, 0, components);
+    return basis;
+}
+
+std::string nameWithSize(const std::string& name, const Extent& extent) {
+    return fmt::format("{} {} x {}", name, extent.width, extent.height);
+}
+
+constexpr std::string_view filePrefix = "file:";
 
 } // namespace
 
@@ -92,6 +138,12 @@ struct Engine::State {
     std::map<std::string, LoadedUpsampler> upsamplers;
     std::shared_ptr<const Scene> scene;
     std::map<std::string, FieldPtr> fields;
+    std::map<std::string, Moments> moments; ///< by method
+    /// Of the maps of scores of this photo, by method and name of the basis.
+    std::map<std::pair<std::string, std::string>, PcaBasis> bases;
+    std::map<std::string, PcaBasis> locked; ///< by method; stays from photo to photo
+    std::atomic<double> focusX = 0.5;       ///< set by any thread
+    std::atomic<double> focusY = 0.5;
     std::chrono::steady_clock::time_point lastProgress;
     StageClock* clock = nullptr; ///< of the innermost running request
     RequestQueue queue;          ///< last: its thread ends before the rest goes
@@ -196,9 +248,11 @@ struct Engine::State {
         if (const auto found = upsamplers.find(method); found != upsamplers.end())
             return &found->second;
         LOFTSCOPE_TRY(const c10::Device where, device());
+        const auto weights = options.weights.find(method);
         LOFTSCOPE_TRY(LoadedUpsampler loaded,
                       loadUpsampler(method,
-                                    method == "loftup" ? options.loftUp : std::filesystem::path(),
+                                    weights == options.weights.end() ? std::filesystem::path()
+                                                                     : weights->second,
                                     where, context));
         if (loaded.provenance) callback(id, ModelLoaded{describe(loaded, where.str())});
         return &upsamplers.insert_or_assign(method, std::move(loaded)).first->second;
@@ -208,13 +262,25 @@ struct Engine::State {
                              const RunContext& context) {
         if (const auto found = fields.find(method); found != fields.end()) return found->second;
         LOFTSCOPE_TRY(const auto opened, openScene());
-        LOFTSCOPE_TRY(const LoadedUpsampler* const loaded, upsamplerOf(id, method, context));
-        LOFTSCOPE_TRY(auto bound, bindField(*opened, *loaded->model));
-        // A map is walked over twice for its basis and once for every similarity.
-        FieldPtr field = loaded->provenance ? makeCachedField(std::move(bound), options.cacheBytes)
-                                            : std::move(bound);
+        FieldPtr field;
+        if (method.empty()) {
+            field = makeGridField(opened->low);
+        } else {
+            LOFTSCOPE_TRY(const LoadedUpsampler* const loaded, upsamplerOf(id, method, context));
+            LOFTSCOPE_TRY(auto bound, bindField(*opened, *loaded->model));
+            // A map is walked over twice for its basis and once for every similarity.
+            field = isQuick(method) ? std::move(bound)
+                                    : makeCachedField(std::move(bound), options.cacheBytes);
+        }
         fields.insert_or_assign(method, field);
         return field;
+    }
+
+    Result<std::string> titleOfMethod(std::uint64_t id, const std::string& method,
+                                      const RunContext& context) {
+        if (method.empty()) return std::string("low-res");
+        LOFTSCOPE_TRY(const LoadedUpsampler* const loaded, upsamplerOf(id, method, context));
+        return titleOf(*loaded->model);
     }
 
     Result<void> open(std::uint64_t id, const OpenRequest& request, const RunContext& context) {
@@ -229,6 +295,8 @@ struct Engine::State {
         queue.dropBefore(id);
         scene.reset();
         fields.clear();
+        moments.clear();
+        bases.clear();
         callback(id, PhotoDecoded{request.path, photo.image, photo.notes});
 
         useDevice(request.device);
@@ -248,28 +316,24 @@ struct Engine::State {
         if (request.outputSize > 0) wanted.output = OutputSize{request.outputSize, {}};
         wanted.device = where;
         LOFTSCOPE_TRY(Scene made, makeScene(wanted, context));
-        const auto low = makeGridField(made.low);
-        LOFTSCOPE_TRY(const PcaBasis basis,
-                      fitPca(std::array{PcaSource{low.get(), "low-res"}},
-                             componentsOf(low->channels()), options.tile, context));
-        LOFTSCOPE_TRY(const at::Tensor scores, projectField(basis, *low, options.tile, context));
         FeaturesReady ready;
         ready.backbone = backbone->spec.name;
         ready.channels = made.low.channels();
         ready.patch = backbone->model->patch();
+        ready.depth = static_cast<int>(backbone->model->depth());
+        ready.heads = static_cast<int>(backbone->model->heads());
         ready.input = made.inputExtent;
+        ready.tokens = made.low.extent();
         ready.output = made.guidance.extent;
-        ready.scores = mapOf(scores);
-        ready.deviations = floatsOf(basis.variances.sqrt());
-        ready.explained = explainedByThree(basis);
         ready.warnings = made.warnings;
         scene = std::make_shared<const Scene>(std::move(made));
         callback(id, ready);
-        Moments moments(scene->low.channels());
-        moments.add(scene->low.values);
+        Moments low(scene->low.channels());
+        low.add(scene->low.values);
         NormAccumulator norms;
         norms.add(scene->low.values);
-        callback(id, FieldStatistics{"", channelStatistics(moments, norms)});
+        callback(id, FieldStatistics{"", channelStatistics(low, norms)});
+        moments.insert_or_assign("", std::move(low));
         return {};
     }
 
@@ -277,66 +341,278 @@ struct Engine::State {
         return std::min<std::int64_t>(options.components, channels);
     }
 
-    Result<void> map(std::uint64_t id, const std::string& method, const RunContext& context) {
+    /// Every tile of the field once, those near the focus first; a pick is answered in between.
+    template <typename Sink>
+    void walk(const FeatureField& field, const std::string& stage, int urgency,
+              const RunContext& context, const Sink& sink) {
+        const Extent extent = field.extent();
+        std::vector<Rect> waiting = tilesOf(wholeOf(extent), options.tile);
+        const auto total = static_cast<double>(waiting.size());
+        const auto batch = static_cast<std::size_t>(std::max(2 * at::get_num_threads(), 4));
+        while (!waiting.empty()) {
+            const double x = focusX * static_cast<double>(extent.width);
+            const double y = focusY * static_cast<double>(extent.height);
+            const auto farness = [&](const Rect& tile) {
+                return std::hypot(
+                    static_cast<double>(tile.x) + static_cast<double>(tile.width) / 2 - x,
+                    static_cast<double>(tile.y) + static_cast<double>(tile.height) / 2 - y);
+            };
+            const auto count = std::min(batch, waiting.size());
+            const auto middle = waiting.begin() + static_cast<std::ptrdiff_t>(count);
+            std::ranges::partial_sort(waiting, middle, {}, farness);
+            const std::vector<Rect> next(waiting.begin(), middle);
+            waiting.erase(waiting.begin(), middle);
+            const double done = total - static_cast<double>(waiting.size() + count);
+            RunContext part = context;
+            part.onProgress = [&](std::string_view name, double fraction) {
+                context.progress(name, (done + fraction * static_cast<double>(count)) / total);
+            };
+            forEachTile(field, next, stage, part, [&](const Rect& rect, const at::Tensor& block) {
+                sink(rect, block);
+                queue.serveMoreUrgent(urgency);
+            });
+        }
+    }
+
+    FieldWalk walkOf(const std::string& stage, int urgency, const RunContext& context) {
+        return [this, stage, urgency, &context](const FeatureField& field, const auto& each) {
+            walk(field, stage, urgency, context, each);
+        };
+    }
+
+    /// Fitted on a few small parts of the field; nothing if the field is quickly walked over whole.
+    std::optional<PcaBasis> previewBasis(const std::string& method, const FeatureField& field,
+                                         const RunContext& context) {
+        const std::vector<Rect> sample =
+            isQuick(method) ? std::vector<Rect>() : sampleOf(field.extent());
+        if (sample.empty()) return std::nullopt;
+        Moments some(field.channels());
+        forEachTile(field, sample, "a first basis", context,
+                    [&](const Rect&, const at::Tensor& block) { some.add(block); });
+        return basisFromMoments(some.mean(), some.secondMoment(), componentsOf(field.channels()));
+    }
+
+    /// Moments of a method's field over the photo, from a walk that `look` sees as well.
+    template <typename Look>
+    Result<const Moments*> momentsOf(std::uint64_t id, const std::string& method,
+                                     const RunContext& context, const Look& look) {
+        if (const auto found = moments.find(method); found != moments.end()) return &found->second;
         LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, method, context));
-        LOFTSCOPE_TRY(const LoadedUpsampler* const loaded, upsamplerOf(id, method, context));
-        const std::string name = titleOf(*loaded->model);
-        const std::int64_t components = componentsOf(field->channels());
-        const std::int64_t tile = options.tile; // a request in between may make it smaller
-        callback(id, FieldBegun{method, name, field->extent(), tile, static_cast<int>(components)});
-        Moments moments(field->channels());
+        LOFTSCOPE_TRY(const std::string title, titleOfMethod(id, method, context));
+        Moments all(field->channels());
         NormAccumulator norms;
-        forEachTile(*field, wholeOf(field->extent()), tile, name, context,
-                    [&](const Rect&, const at::Tensor& block) {
-                        moments.add(block);
-                        norms.add(block);
-                        queue.serveMoreUrgent(mapUrgency);
-                    });
+        walk(*field, title, mapUrgency, context, [&](const Rect& rect, const at::Tensor& block) {
+            all.add(block);
+            norms.add(block);
+            look(rect, block);
+        });
         context.throwIfStopped();
-        const PcaBasis basis = basisFromMoments(moments.mean(), moments.secondMoment(), components);
-        callback(id,
-                 FieldFitted{method, floatsOf(basis.variances.sqrt()), explainedByThree(basis)});
-        callback(id, FieldStatistics{method, channelStatistics(moments, norms)});
-        forEachTile(*field, wholeOf(field->extent()), tile, name + ", colours", context,
-                    [&](const Rect& rect, const at::Tensor& block) {
-                        callback(id, FieldTile{method, rect, floatsOf(projectBlock(basis, block))});
-                        queue.serveMoreUrgent(mapUrgency);
-                    });
+        callback(id, FieldStatistics{method, channelStatistics(all, norms)});
+        return &moments.insert_or_assign(method, std::move(all)).first->second;
+    }
+
+    /// The one basis of several methods, every field with the same weight, as `fitPca` has it.
+    Result<PcaBasis> sharedBasis(std::uint64_t id, const std::vector<std::string>& methods,
+                                 std::int64_t components, const RunContext& context) {
+        at::Tensor mean;
+        at::Tensor second;
+        std::string fittedOn;
+        for (const std::string& method : methods) {
+            LOFTSCOPE_TRY(const Moments* const one,
+                          momentsOf(id, method, context, [](const Rect&, const at::Tensor&) {}));
+            LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, method, context));
+            LOFTSCOPE_TRY(const std::string title, titleOfMethod(id, method, context));
+            const auto share = static_cast<double>(methods.size());
+            mean = mean.defined() ? mean + one->mean() / share : one->mean() / share;
+            second = second.defined() ? second + one->secondMoment() / share
+                                      : one->secondMoment() / share;
+            fittedOn += (fittedOn.empty() ? "" : " + ") + nameWithSize(title, field->extent());
+        }
+        PcaBasis basis = basisFromMoments(mean, second, components);
+        basis.fittedOn = fittedOn;
+        return basis;
+    }
+
+    Result<PcaBasis> basisFromFile(const std::string& path, std::int64_t channels) {
+        LOFTSCOPE_TRY(PcaBasis basis, readPcaBasis(path));
+        if (basis.channels() != channels) {
+            return fail(ErrorCode::Mismatch,
+                        fmt::format("The PCA basis '{}' was fitted on features of {} channels, but "
+                                    "these have {}: choose another basis.",
+                                    path, basis.channels(), channels));
+        }
+        basis = truncated(std::move(basis), options.components);
+        if (basis.fittedOn.empty()) basis.fittedOn = "a file";
+        return basis;
+    }
+
+    Result<void> scores(std::uint64_t id, const MapRequest& request, const RunContext& context) {
+        const std::string& method = request.method;
+        LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, method, context));
+        LOFTSCOPE_TRY(const std::string name, titleOfMethod(id, method, context));
+        const std::int64_t components = componentsOf(field->channels());
+        const auto told = [&](const PcaBasis& basis, bool preview) {
+            callback(id, FieldFitted{request, preview, floatsOf(basis.variances.sqrt()),
+                                     sharesOf(basis), basis.fittedOn});
+        };
+        const auto send = [&](const PcaBasis& basis, const Rect& rect, const at::Tensor& block) {
+            callback(id, FieldTile{request, rect, floatsOf(projectBlock(basis, block))});
+        };
+        PcaBasis basis;
+        if (request.basis.starts_with(filePrefix)) {
+            LOFTSCOPE_TRY(
+                basis, basisFromFile(request.basis.substr(filePrefix.size()), field->channels()));
+        } else if (request.basis == "locked" && locked.contains(method)) {
+            basis = locked.at(method);
+        }
+        const bool given = basis.components.defined();
+        callback(id, FieldBegun{request, name, field->extent(), options.tile,
+                                static_cast<int>(given ? basis.size() : components)});
+        if (request.basis == "shared") {
+            LOFTSCOPE_TRY(basis, sharedBasis(id, request.sharedBy, components, context));
+        } else if (!given) {
+            std::optional<PcaBasis> preview;
+            if (!moments.contains(method)) {
+                preview = previewBasis(method, *field, context);
+                if (preview) told(*preview, true);
+            }
+            LOFTSCOPE_TRY(
+                const Moments* const all,
+                momentsOf(id, method, context, [&](const Rect& rect, const at::Tensor& block) {
+                    if (preview) send(*preview, rect, block);
+                }));
+            basis = basisFromMoments(all->mean(), all->secondMoment(), components);
+            basis.fittedOn = nameWithSize(name, field->extent());
+            if (request.basis == "locked") locked[method] = basis;
+        }
+        bases.insert_or_assign({method, request.basis}, basis);
+        told(basis, false);
+        walk(*field, name + ", colours", mapUrgency, context,
+             [&](const Rect& rect, const at::Tensor& block) { send(basis, rect, block); });
         return {};
     }
 
-    Result<void> attendAndCompare(std::uint64_t id, const Pixel& photoPixel,
-                                  const std::vector<std::string>& methods,
-                                  const RunContext& context) {
+    Result<void> attention(std::uint64_t id, const MapRequest& request, const RunContext& context) {
         LOFTSCOPE_TRY(const auto opened, openScene());
-        LOFTSCOPE_TRY(const Pixel pixel, guidancePixel(*opened, photoPixel));
-        const auto low = makeGridField(opened->low);
-        LOFTSCOPE_TRY(const at::Tensor lowCosines,
-                      similarityMap(*low, tokenOfPixel(*opened, pixel), options.tile, context));
-        callback(id, SimilarityReady{"", photoPixel, mapOf(lowCosines)});
-        for (const std::string& method : methods) {
-            LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, method, context));
-            if (const auto weights = field->attend(pixel))
-                callback(id, attentionOf(method, photoPixel, *weights));
-            context.throwIfStopped();
-            LOFTSCOPE_TRY(const LoadedUpsampler* const loaded, upsamplerOf(id, method, context));
-            if (loaded->provenance) continue;
-            LOFTSCOPE_TRY(const at::Tensor cosines,
-                          similarityMap(*field, pixel, options.tile, context));
-            callback(id, SimilarityReady{method, photoPixel, mapOf(cosines)});
+        if (!request.pixel)
+            return fail(ErrorCode::InvalidArgument, "Attention needs a pixel: click one.");
+        LOFTSCOPE_TRY(const Pixel pixel, guidancePixel(*opened, *request.pixel));
+        context.throwIfStopped();
+        LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, request.method, context));
+        const auto weights = field->attend(pixel);
+        if (!weights) {
+            LOFTSCOPE_TRY(const std::string name, titleOfMethod(id, request.method, context));
+            return fail(ErrorCode::Unsupported,
+                        fmt::format("{} has no attention over the low-res grid: choose another "
+                                    "method for this pane.",
+                                    name));
+        }
+        callback(id, attentionOf(request, *weights, {}));
+        return {};
+    }
+
+    Result<void> selfAttention(std::uint64_t id, const MapRequest& request,
+                               const RunContext& context) {
+        LOFTSCOPE_TRY(const auto opened, openScene());
+        BackboneTaps taps;
+        taps.attention = true;
+        if (request.pixel) {
+            LOFTSCOPE_TRY(const Pixel pixel, guidancePixel(*opened, *request.pixel));
+            taps.query = tokenOfPixel(*opened, pixel);
+        }
+        LOFTSCOPE_TRY(const BackboneOutput output,
+                      opened->backbone->run(opened->input, taps, context));
+        callback(id, attentionOf(request, output.attention, output.attentionElsewhere));
+        return {};
+    }
+
+    Result<void> similarity(std::uint64_t id, const MapRequest& request,
+                            const RunContext& context) {
+        LOFTSCOPE_TRY(const auto opened, openScene());
+        if (!request.pixel)
+            return fail(ErrorCode::InvalidArgument, "Similarity needs a pixel: click one.");
+        LOFTSCOPE_TRY(Pixel pixel, guidancePixel(*opened, *request.pixel));
+        if (request.method.empty()) pixel = tokenOfPixel(*opened, pixel);
+        LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, request.method, context));
+        LOFTSCOPE_TRY(const at::Tensor cosines,
+                      similarityMap(*field, pixel, options.tile, context));
+        callback(id, MapReady{request, mapOf(cosines)});
+        return {};
+    }
+
+    Result<void> norm(std::uint64_t id, const MapRequest& request, const RunContext& context) {
+        LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, request.method, context));
+        callback(id, MapReady{request,
+                              mapOf(normMap(*field, walkOf("feature norm", mapUrgency, context)))});
+        return {};
+    }
+
+    Result<void> distance(std::uint64_t id, const MapRequest& request, const RunContext& context) {
+        // The low-res grid beside a map: its tokens, as large as they are.
+        const auto comparable = [&](const std::string& method) {
+            return method.empty() && request.method != request.other ? std::string("nearest")
+                                                                     : method;
+        };
+        LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, comparable(request.method), context));
+        LOFTSCOPE_TRY(const FieldPtr other, fieldOf(id, comparable(request.other), context));
+        LOFTSCOPE_TRY(
+            const at::Tensor distances,
+            cosineDistanceMap(*field, *other, walkOf("cosine distance", mapUrgency, context)));
+        callback(id, MapReady{request, mapOf(distances)});
+        return {};
+    }
+
+    Result<void> compute(std::uint64_t id, const MapRequest& request, const RunContext& context) {
+        switch (request.what) {
+        case MapRequest::What::Scores:
+            return scores(id, request, context);
+        case MapRequest::What::Attention:
+            return attention(id, request, context);
+        case MapRequest::What::SelfAttention:
+            return selfAttention(id, request, context);
+        case MapRequest::What::Similarity:
+            return similarity(id, request, context);
+        case MapRequest::What::Norm:
+            return norm(id, request, context);
+        case MapRequest::What::Distance:
+            return distance(id, request, context);
         }
         return {};
     }
 
-    Result<void> compare(std::uint64_t id, const Pixel& photoPixel, const std::string& method,
-                         const RunContext& context) {
-        LOFTSCOPE_TRY(const auto opened, openScene());
-        LOFTSCOPE_TRY(const Pixel pixel, guidancePixel(*opened, photoPixel));
-        LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, method, context));
-        LOFTSCOPE_TRY(const at::Tensor cosines,
-                      similarityMap(*field, pixel, options.tile, context));
-        callback(id, SimilarityReady{method, photoPixel, mapOf(cosines)});
+    Result<const PcaBasis*> basisOf(const MapRequest& request) const {
+        const auto found = bases.find({request.method, request.basis});
+        if (found == bases.end())
+            return fail(ErrorCode::NotFound,
+                        "There is no PCA basis yet: wait until the map has its colours.");
+        return &found->second;
+    }
+
+    Result<void> lock(const std::vector<MapRequest>& shown) {
+        locked.clear();
+        for (const MapRequest& request : shown) {
+            const auto found = bases.find({request.method, request.basis});
+            if (found != bases.end()) locked.insert_or_assign(request.method, found->second);
+        }
         return {};
+    }
+
+    Result<void> save(std::uint64_t id, const MapRequest& request,
+                      const std::filesystem::path& path, const RunContext& context) {
+        LOFTSCOPE_TRY(const PcaBasis* const basis, basisOf(request));
+        LOFTSCOPE_TRY(const std::string name, titleOfMethod(id, request.method, context));
+        LOFTSCOPE_CHECK(
+            writePcaBasis(path, *basis, {{"method", name}, {"backbone", backbone->spec.name}}));
+        callback(id, BasisSaved{path});
+        return {};
+    }
+
+    /// What was made with a method's weights, which have changed.
+    void forget(const std::string& method) {
+        fields.erase(method);
+        moments.erase(method);
+        locked.erase(method);
+        std::erase_if(bases, [&](const auto& entry) { return entry.first.first == method; });
     }
 
     Result<void> adopt(std::uint64_t id, const std::filesystem::path& path,
@@ -354,10 +630,11 @@ struct Engine::State {
             callback(id, ModelLoaded{describe(loaded, where.str())});
             changed.name = loaded.provenance->name;
             changed.warnings = loaded.warnings;
-            queue.drop("field:loftup");
+            // What is being made with the old weights is not wanted any more.
+            queue.dropBefore(id);
             upsamplers.insert_or_assign("loftup", std::move(loaded));
-            fields.erase("loftup");
-            options.loftUp = path;
+            forget("loftup");
+            options.weights["loftup"] = path;
         } else {
             // An unknown model fails here, with what came closest and what it lacks.
             LOFTSCOPE_TRY(LoadedBackbone loaded, loadBackbone(path, where, std::nullopt, context));
@@ -367,6 +644,7 @@ struct Engine::State {
             changed.warnings = loaded.warnings;
             backbone = std::move(loaded);
             options.backbone = path;
+            locked.clear();
         }
         callback(id, changed);
         return {};
@@ -386,28 +664,39 @@ std::uint64_t Engine::openPhoto(OpenRequest request) {
                           });
 }
 
-std::uint64_t Engine::computeField(const std::string& method) {
-    return state_->submit(
-        "field:" + method, mapUrgency, "computing the map of " + method,
-        [state = state_.get(), method](std::uint64_t id, const RunContext& context) {
-            return state->map(id, method, context);
-        });
-}
-
-std::uint64_t Engine::pick(const Pixel& photoPixel, std::vector<std::string> methods) {
-    return state_->submit("pick", pickUrgency, "looking at the picked pixel",
-                          [state = state_.get(), photoPixel, methods = std::move(methods)](
+std::uint64_t Engine::compute(MapRequest request) {
+    using What = MapRequest::What;
+    const bool ofPick = request.what == What::Attention || request.what == What::SelfAttention ||
+                        request.what == What::Similarity;
+    const int urgency = ofPick && (request.what != What::Similarity || isQuick(request.method))
+                            ? pickUrgency
+                            : mapUrgency;
+    std::string slot = slotOf(request);
+    return state_->submit(std::move(slot), urgency,
+                          ofPick ? "looking at the picked pixel" : "computing a map",
+                          [state = state_.get(), request = std::move(request)](
                               std::uint64_t id, const RunContext& context) {
-                              return state->attendAndCompare(id, photoPixel, methods, context);
+                              return state->compute(id, request, context);
                           });
 }
 
-std::uint64_t Engine::similarity(const Pixel& photoPixel, const std::string& method) {
-    return state_->submit(
-        "similarity", mapUrgency, "comparing with the picked pixel",
-        [state = state_.get(), photoPixel, method](std::uint64_t id, const RunContext& context) {
-            return state->compare(id, photoPixel, method, context);
-        });
+void Engine::lookAt(double x, double y) {
+    state_->focusX = x;
+    state_->focusY = y;
+}
+
+std::uint64_t Engine::lockBases(std::vector<MapRequest> shown) {
+    return state_->submit("lock", pickUrgency, "locking the basis",
+                          [state = state_.get(), shown = std::move(shown)](
+                              std::uint64_t, const RunContext&) { return state->lock(shown); });
+}
+
+std::uint64_t Engine::saveBasis(MapRequest scores, const std::filesystem::path& path) {
+    return state_->submit("save basis", pickUrgency, "writing the basis",
+                          [state = state_.get(), scores = std::move(scores),
+                           path](std::uint64_t id, const RunContext& context) {
+                              return state->save(id, scores, path, context);
+                          });
 }
 
 std::uint64_t Engine::useModel(const std::filesystem::path& path) {
@@ -424,6 +713,21 @@ void Engine::cancelAll() {
 
 int Engine::threads() {
     return at::get_num_threads();
+}
+
+std::vector<MethodInfo> Engine::methods() {
+    static const std::map<std::string_view, std::string_view> written{{"loftup", "LoftUp"},
+                                                                      {"jbu", "JBU"}};
+    std::vector<MethodInfo> methods;
+    for (const UpsamplerMethod& method : upsamplerMethods()) {
+        std::string title(method.name);
+        title[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(title[0])));
+        if (const auto found = written.find(method.name); found != written.end())
+            title = found->second;
+        methods.push_back({std::string(method.name), title, std::string(method.description),
+                           method.needsWeights});
+    }
+    return methods;
 }
 
 } // namespace loftscope

@@ -7,13 +7,16 @@
 #include "core/base/error.h"
 #include "core/base/geometry.h"
 #include "core/image/image.h"
+#include "core/pipeline/map_request.h"
 #include "core/pipeline/model_description.h"
 #include "core/pipeline/stage_clock.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,11 +35,20 @@ using SharedMap = std::shared_ptr<const FloatMap>;
 
 struct EngineOptions {
     std::filesystem::path backbone;
-    std::filesystem::path loftUp; ///< weights of the method "loftup"; empty: there is none
-    std::string device = "cpu";   ///< "auto", "cpu", "cuda", "cuda:1"
-    int components = 6;     ///< principal components per map, fewer if the features have fewer
-    std::int64_t tile = 64; ///< side of the tiles of a map, pixels
-    std::size_t cacheBytes = std::size_t{512} << 20U; ///< features kept of methods with weights
+    /// Checkpoints of methods that need one, by key: "loftup".
+    std::map<std::string, std::filesystem::path> weights;
+    std::string device = "cpu"; ///< "auto", "cpu", "cuda", "cuda:1"
+    int components = 9;         ///< principal components per map, fewer if the features have fewer
+    std::int64_t tile = 64;     ///< side of the tiles of a map, pixels
+    std::size_t cacheBytes = std::size_t{512} << 20U; ///< features kept per method
+};
+
+/// An upsampling method as menus name it.
+struct MethodInfo {
+    std::string key;   ///< "loftup"
+    std::string title; ///< "LoftUp"
+    std::string description;
+    bool needsWeights = false;
 };
 
 struct OpenRequest {
@@ -56,36 +68,39 @@ struct PhotoDecoded {
     std::vector<std::string> notes; ///< what was done to it, one sentence each
 };
 
-/// The backbone has run; the low-res map in its own PCA basis.
+/// The backbone has run: maps can be asked for.
 struct FeaturesReady {
     std::string backbone; ///< "DINOv2 ViT-S/14"
     std::int64_t channels = 0;
-    std::int64_t patch = 0;        ///< pixels
-    Extent input;                  ///< of the backbone
-    Extent output;                 ///< of the upsampled maps
-    SharedMap scores;              ///< components x h x w
-    std::vector<float> deviations; ///< standard deviation per component
-    double explained = 0;          ///< share of the variance in the first three components, 0..1
+    std::int64_t patch = 0; ///< pixels
+    int depth = 0;          ///< blocks of the backbone
+    int heads = 0;          ///< of each
+    Extent input;           ///< of the backbone
+    Extent tokens;          ///< of the low-res grid
+    Extent output;          ///< of the upsampled maps
     std::vector<std::string> warnings;
 };
 
-/// A method starts on its map; tiles follow once the basis is fitted.
+/// A map of scores begins. Tiles follow; those before the FieldFitted that is no preview are
+/// colours for the time being and come again.
 struct FieldBegun {
-    std::string method; ///< key: "bilinear", "loftup"
-    std::string name;   ///< "LoftUp"
+    MapRequest request;
+    std::string name; ///< "LoftUp"
     Extent extent;
     std::int64_t tile = 0;
     int components = 0;
 };
 
 struct FieldFitted {
-    std::string method;
-    std::vector<float> deviations; ///< standard deviation per component; the mean score is 0
-    double explained = 0;
+    MapRequest request;
+    bool preview = false; ///< fitted on a sample of the field, so that the first tiles can be shown
+    std::vector<float> deviations; ///< standard deviation per component
+    std::vector<double> shares;    ///< of the variance per component, 0..1
+    std::string fittedOn;          ///< in words
 };
 
 struct FieldTile {
-    std::string method;
+    MapRequest request;
     Rect rect;
     std::vector<float> scores; ///< components x rect.height x rect.width
 };
@@ -94,27 +109,33 @@ struct AttentionSummary {
     double entropyBits = 0;
     double peak = 0;
     Pixel peakToken;
+    double elsewhere = 0; ///< self-attention: share of tokens that are no patches (CLS, registers)
 };
 
-/// Every block's and head's weights over the low-res grid for one photo pixel, means included.
+/// Every block's and head's weights over the low-res grid, means included. Self-attention: blocks
+/// of the backbone.
 struct AttentionReady {
-    std::string method;
-    Pixel pixel; ///< of the photo
+    MapRequest request;
     int blocks = 0;
     int heads = 0;
-    /// (blocks + 1) * (heads + 1) maps of one channel; use `mapOf`.
+    /// (blocks + 1) * (heads + 1) maps of one channel; use `indexOf`.
     std::vector<SharedMap> maps;
     std::vector<AttentionSummary> summaries;
-    /// Blocks and heads count from 0; -1 is the mean over them.
+    /// Blocks and heads count from 0; -1 is the mean over them; beyond the last counts as the last.
     std::size_t indexOf(int block, int head) const {
-        return static_cast<std::size_t>((block + 1) * (heads + 1) + head + 1);
+        return static_cast<std::size_t>((std::min(block, blocks - 1) + 1) * (heads + 1) +
+                                        std::min(head, heads - 1) + 1);
     }
 };
 
-struct SimilarityReady {
-    std::string method; ///< empty: the low-res grid
-    Pixel pixel;        ///< of the photo
-    SharedMap cosines;
+/// Similarity, norm or distance: one channel.
+struct MapReady {
+    MapRequest request;
+    SharedMap map;
+};
+
+struct BasisSaved {
+    std::filesystem::path path;
 };
 
 /// A checkpoint was recognised and is used from now on.
@@ -159,7 +180,7 @@ struct EngineIdle {};
 
 using EngineEvent =
     std::variant<PhotoDecoded, FeaturesReady, FieldBegun, FieldFitted, FieldTile, AttentionReady,
-                 SimilarityReady, ModelChanged, ModelLoaded, FieldStatistics, EngineNote,
+                 MapReady, BasisSaved, ModelChanged, ModelLoaded, FieldStatistics, EngineNote,
                  StageProgress, RequestEnded, EngineIdle>;
 
 /// Called on the worker thread, in order; `id` is that of the request it answers.
@@ -176,19 +197,27 @@ public:
     /// Ids of requests rise. A newer request of a kind replaces older ones; a photo that can be
     /// read also ends what was asked about the one before.
     std::uint64_t openPhoto(OpenRequest request);
-    /// The map of a method over the open photo.
-    std::uint64_t computeField(const std::string& method);
-    /// What the methods attend to at a photo pixel, and its similarity in the low-res grid and
-    /// under methods without weights. Answered between the tiles of a map.
-    std::uint64_t pick(const Pixel& photoPixel, std::vector<std::string> methods);
-    /// Similarity under a method with weights; its map is computed first if it was asked for first.
-    std::uint64_t similarity(const Pixel& photoPixel, const std::string& method);
-    /// Recognises a checkpoint and uses it.
+    /// Answered with FieldBegun, FieldFitted and FieldTile, with AttentionReady or with MapReady.
+    /// A newer request of the same slot (`slotOf`) replaces an older one. Attention and what is
+    /// quickly computed for a picked pixel is answered between the tiles of a map.
+    std::uint64_t compute(MapRequest request);
+    /// Where the user looks, as fractions of the photo: tiles near it are computed first.
+    void lookAt(double x, double y);
+
+    /// Keeps the bases that maps of scores have now, by method, for "locked" ones, also of photos
+    /// to come; of a method that has none the own one at its first use. Before: those locked
+    /// earlier are forgotten.
+    std::uint64_t lockBases(std::vector<MapRequest> shown);
+    /// Writes the basis that a map of scores has. Answered with BasisSaved.
+    std::uint64_t saveBasis(MapRequest scores, const std::filesystem::path& path);
+    /// Recognises a checkpoint and uses it; what was asked before and is not done is dropped.
     std::uint64_t useModel(const std::filesystem::path& path);
     void cancelAll();
 
     /// Threads that LibTorch computes with.
     static int threads();
+    /// Every method there is, in the order in which users are shown them.
+    static std::vector<MethodInfo> methods();
 
 private:
     struct State;

@@ -95,7 +95,11 @@ std::vector<Rect> tilesOf(const Rect& rect, std::int64_t tile) {
 
 void forEachTile(const FeatureField& field, const Rect& rect, std::int64_t tile,
                  std::string_view stage, const RunContext& context, const Sink& sink) {
-    const std::vector<Rect> tiles = tilesOf(rect, tile);
+    forEachTile(field, tilesOf(rect, tile), stage, context, sink);
+}
+
+void forEachTile(const FeatureField& field, const std::vector<Rect>& tiles, std::string_view stage,
+                 const RunContext& context, const Sink& sink) {
     const auto threads = static_cast<int>(
         std::min<std::size_t>(static_cast<std::size_t>(at::get_num_threads()), tiles.size()));
     if (threads > 1) {

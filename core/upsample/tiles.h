@@ -26,4 +26,9 @@ void forEachTile(const FeatureField& field, const Rect& rect, std::int64_t tile,
                  std::string_view stage, const RunContext& context,
                  const std::function<void(const Rect&, const at::Tensor&)>& sink);
 
+/// The same for rectangles in an order of the caller's.
+void forEachTile(const FeatureField& field, const std::vector<Rect>& tiles, std::string_view stage,
+                 const RunContext& context,
+                 const std::function<void(const Rect&, const at::Tensor&)>& sink);
+
 } // namespace loftscope

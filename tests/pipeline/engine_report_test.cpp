@@ -37,7 +37,7 @@ protected:
     void SetUp() override {
         const std::filesystem::path models = std::string(LOFTSCOPE_RESOURCES) + "/models";
         options.backbone = models / "bootstrap_vit_ti16.safetensors";
-        options.loftUp = models / "bootstrap_loftup_vit_ti16.safetensors";
+        options.weights["loftup"] = models / "bootstrap_loftup_vit_ti16.safetensors";
         options.tile = 48;
     }
     /// Opens a photo, computes the method's map and waits until all is done.
@@ -53,7 +53,9 @@ protected:
             if (onEvent) onEvent(event);
         });
         engine.openPhoto({"made up", madeUpPhoto({64, 96}), 64, outputSize, {}});
-        const auto last = engine.computeField(method);
+        MapRequest request;
+        request.method = method;
+        const auto last = engine.compute(request);
         std::unique_lock lock(mutex);
         changed.wait(lock, [&] { return idleUpTo >= last; });
     }
@@ -85,7 +87,7 @@ TEST_F(EngineReport, NamesEveryModelWithItsFile) {
     EXPECT_THAT(loaded[0].model.facts,
                 ::testing::Contains(::testing::Pair("Input mean", HasSubstr("0.485"))));
     EXPECT_EQ(loaded[1].model.role, "upsampler");
-    EXPECT_EQ(loaded[1].model.path, options.loftUp);
+    EXPECT_EQ(loaded[1].model.path, options.weights["loftup"]);
     EXPECT_EQ(loaded[1].model.device, "cpu");
 }
 

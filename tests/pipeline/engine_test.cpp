@@ -12,6 +12,7 @@
 #include <condition_variable>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <numeric>
 #include <thread>
@@ -34,6 +35,8 @@ Image madeUpPhoto(Extent extent) {
     return {extent, std::move(pixels)};
 }
 
+using What = MapRequest::What;
+
 struct Told {
     std::uint64_t id = 0;
     EngineEvent event;
@@ -51,7 +54,7 @@ protected:
     void SetUp() override {
         const std::filesystem::path models = std::string(LOFTSCOPE_RESOURCES) + "/models";
         options.backbone = models / "bootstrap_vit_ti16.safetensors";
-        options.loftUp = models / "bootstrap_loftup_vit_ti16.safetensors";
+        options.weights["loftup"] = models / "bootstrap_loftup_vit_ti16.safetensors";
     }
     void TearDown() override { engine.reset(); }
 
@@ -68,6 +71,37 @@ protected:
     }
     std::uint64_t open(Extent extent = {48, 80}) {
         return engine->openPhoto({"made up", madeUpPhoto(extent), 64});
+    }
+    static MapRequest about(What what, const std::string& method,
+                            std::optional<Pixel> pixel = std::nullopt) {
+        MapRequest request;
+        request.what = what;
+        request.method = method;
+        request.pixel = pixel;
+        return request;
+    }
+    std::uint64_t scores(const std::string& method, const std::string& basis = "own",
+                         std::vector<std::string> sharedBy = {}) {
+        MapRequest request = about(What::Scores, method);
+        request.basis = basis;
+        request.sharedBy = std::move(sharedBy);
+        return engine->compute(request);
+    }
+    /// The scores as they are in the end, k x H x W.
+    std::vector<float> wholeMap(std::uint64_t id) {
+        const auto begun = all<FieldBegun>(id);
+        if (begun.size() != 1) return {};
+        const Extent extent = begun.front().extent;
+        std::vector<float> map(static_cast<std::size_t>(begun.front().components * extent.area()));
+        for (const FieldTile& tile : all<FieldTile>(id)) {
+            auto value = tile.scores.begin();
+            for (int c = 0; c < begun.front().components; ++c)
+                for (std::int64_t y = tile.rect.y; y < tile.rect.bottom(); ++y)
+                    for (std::int64_t x = tile.rect.x; x < tile.rect.right(); ++x)
+                        map[static_cast<std::size_t>((c * extent.height + y) * extent.width + x)] =
+                            *value++;
+        }
+        return map;
     }
     void waitIdle(std::uint64_t id) {
         std::unique_lock lock(mutex);
@@ -105,29 +139,33 @@ TEST_F(EngineTest, PhotoThenLowResMap) {
     ASSERT_EQ(all<FeaturesReady>().size(), 1U);
     const FeaturesReady ready = all<FeaturesReady>().front();
     EXPECT_EQ(ready.patch, 16);
-    EXPECT_EQ(ready.scores->extent, (Extent{ready.input.height / 16, ready.input.width / 16}));
-    EXPECT_EQ(ready.scores->channels, 6);
-    EXPECT_EQ(ready.scores->values.size(),
-              static_cast<std::size_t>(6 * ready.scores->extent.area()));
-    EXPECT_GT(ready.explained, 0.1);
-    EXPECT_LE(ready.explained, 1.0 + 1e-6);
+    EXPECT_EQ(ready.tokens, (Extent{ready.input.height / 16, ready.input.width / 16}));
+    EXPECT_EQ(ready.depth, 12);
+    const auto low = scores("");
+    waitIdle(low);
+    EXPECT_EQ(all<FieldBegun>(low).front().extent, ready.tokens);
+    const FieldFitted fitted = all<FieldFitted>(low).front();
+    EXPECT_EQ(fitted.deviations.size(), 9U);
+    EXPECT_GT(fitted.shares[0], fitted.shares[1]);
+    EXPECT_LE(std::accumulate(fitted.shares.begin(), fitted.shares.end(), 0.0), 1.0 + 1e-6);
 }
 
 TEST_F(EngineTest, TilesCoverTheMapExactlyOnce) {
     options.tile = 24;
     start();
     open();
-    const auto id = engine->computeField("loftup");
+    const auto id = scores("loftup");
     waitIdle(id);
     EXPECT_EQ(errorOf(id), std::nullopt);
     ASSERT_EQ(all<FieldBegun>().size(), 1U);
+    EXPECT_EQ(all<FieldFitted>().size(), 1U) << "too small a map for a first guess";
     const FieldBegun begun = all<FieldBegun>().front();
     EXPECT_EQ(begun.extent, all<FeaturesReady>().front().output);
     std::vector<int> covered(static_cast<std::size_t>(begun.extent.area()));
-    std::vector<double> sum(6);
+    std::vector<double> sum(9);
     for (const FieldTile& tile : all<FieldTile>()) {
         ASSERT_TRUE(contains(begun.extent, tile.rect));
-        ASSERT_EQ(tile.scores.size(), static_cast<std::size_t>(6 * tile.rect.area()));
+        ASSERT_EQ(tile.scores.size(), static_cast<std::size_t>(9 * tile.rect.area()));
         for (std::int64_t y = tile.rect.y; y < tile.rect.bottom(); ++y)
             for (std::int64_t x = tile.rect.x; x < tile.rect.right(); ++x)
                 ++covered[static_cast<std::size_t>(y * begun.extent.width + x)];
@@ -144,22 +182,50 @@ TEST_F(EngineTest, TilesCoverTheMapExactlyOnce) {
                     1e-3 * static_cast<double>(deviation));
 }
 
+TEST_F(EngineTest, TheFirstTilesComeBeforeTheBasisIsExactAndEndTheSame) {
+    options.tile = 32;
+    start();
+    engine->openPhoto({"made up", madeUpPhoto({256, 272}), 256});
+    engine->lookAt(0.9, 0.15);
+    const auto id = scores("loftup");
+    waitIdle(id);
+    const auto fitted = all<FieldFitted>(id);
+    ASSERT_EQ(fitted.size(), 2U);
+    EXPECT_TRUE(fitted[0].preview);
+    EXPECT_FALSE(fitted[1].preview);
+    const auto tiles = all<FieldTile>(id);
+    EXPECT_EQ(tiles.size(), 2U * 72U) << "every tile once in each basis";
+    EXPECT_EQ(tiles.front().rect, (Rect{224, 32, 32, 32})) << "where the user looks";
+    // Another look gives the same colours in the end.
+    engine->openPhoto({"made up", madeUpPhoto({256, 272}), 256});
+    engine->lookAt(0.1, 0.9);
+    const auto again = scores("loftup");
+    waitIdle(again);
+    const auto first = wholeMap(id);
+    const auto second = wholeMap(again);
+    ASSERT_EQ(first.size(), second.size());
+    const float scale = fitted[1].deviations[0];
+    for (std::size_t i = 0; i < first.size(); ++i)
+        ASSERT_NEAR(first[i], second[i], 1e-4F * scale) << i;
+}
+
 TEST_F(EngineTest, PickGivesAttentionOfEveryHeadAndSimilarities) {
     start();
     open();
-    const auto id = engine->pick({40, 24}, {"bilinear", "loftup"});
-    const auto similarity = engine->similarity({40, 24}, "loftup");
-    waitIdle(similarity);
-    EXPECT_EQ(errorOf(id), std::nullopt);
-    const auto attentions = all<AttentionReady>(id);
-    ASSERT_EQ(attentions.size(), 2U);
-    EXPECT_EQ(attentions[0].method, "bilinear");
-    const AttentionReady& loftUp = attentions[1];
+    const auto taps = engine->compute(about(What::Attention, "bilinear", Pixel{40, 24}));
+    const auto id = engine->compute(about(What::Attention, "loftup", Pixel{40, 24}));
+    std::vector<std::uint64_t> similarities;
+    for (const std::string method : {"", "bilinear", "loftup"})
+        similarities.push_back(engine->compute(about(What::Similarity, method, Pixel{40, 24})));
+    waitIdle(similarities.back());
+    EXPECT_EQ(all<AttentionReady>(taps).size(), 1U);
+    ASSERT_EQ(all<AttentionReady>(id).size(), 1U);
+    const AttentionReady loftUp = all<AttentionReady>(id).front();
     EXPECT_EQ(loftUp.blocks, 2);
     EXPECT_EQ(loftUp.heads, 4);
     ASSERT_EQ(loftUp.maps.size(), 15U);
     for (const SharedMap& map : loftUp.maps) {
-        EXPECT_EQ(map->extent, all<FeaturesReady>().front().scores->extent);
+        EXPECT_EQ(map->extent, all<FeaturesReady>().front().tokens);
         EXPECT_NEAR(std::accumulate(map->values.begin(), map->values.end(), 0.0), 1.0, 1e-4);
     }
     // The mean of a block is the mean of its heads.
@@ -167,26 +233,132 @@ TEST_F(EngineTest, PickGivesAttentionOfEveryHeadAndSimilarities) {
     for (int head = 0; head < 4; ++head)
         mean += static_cast<double>(loftUp.maps[loftUp.indexOf(1, head)]->values[3]) / 4;
     EXPECT_NEAR(static_cast<double>(loftUp.maps[loftUp.indexOf(1, -1)]->values[3]), mean, 1e-6);
-
-    std::vector<std::string> methods;
-    for (const SimilarityReady& ready : all<SimilarityReady>()) {
-        methods.push_back(ready.method);
-        EXPECT_EQ(ready.pixel, (Pixel{40, 24}));
+    EXPECT_EQ(loftUp.indexOf(99, -1), loftUp.indexOf(1, -1)) << "no block beyond the last";
+    for (const std::uint64_t each : similarities) {
+        ASSERT_EQ(all<MapReady>(each).size(), 1U);
         // The pixel itself is as similar as can be.
-        EXPECT_NEAR(std::ranges::max(ready.cosines->values), 1.0F, 1e-4F);
+        EXPECT_NEAR(std::ranges::max(all<MapReady>(each).front().map->values), 1.0F, 1e-4F);
     }
-    EXPECT_THAT(methods, ::testing::ElementsAre("", "bilinear", "loftup"));
+}
+
+TEST_F(EngineTest, SeveralPicksAreAnsweredSideBySideAndTheNewestOfEachWins) {
+    start();
+    waitIdle(open());
+    MapRequest first = about(What::Attention, "bilinear", Pixel{4, 4});
+    first.pick = 1;
+    MapRequest second = about(What::Attention, "bilinear", Pixel{60, 30});
+    second.pick = 2;
+    engine->compute(first);
+    engine->compute(second);
+    first.pixel = Pixel{8, 8};
+    const auto last = engine->compute(first);
+    waitIdle(last);
+    std::map<int, Pixel> answered;
+    for (const AttentionReady& ready : all<AttentionReady>())
+        answered[ready.request.pick] = *ready.request.pixel;
+    EXPECT_EQ(answered, (std::map<int, Pixel>{{1, {8, 8}}, {2, {60, 30}}}));
+}
+
+TEST_F(EngineTest, SelfAttentionOfClsAndOfAPatch) {
+    start();
+    open();
+    const auto cls = engine->compute(about(What::SelfAttention, ""));
+    const auto patch = engine->compute(about(What::SelfAttention, "", Pixel{40, 24}));
+    waitIdle(patch);
+    for (const std::uint64_t id : {cls, patch}) {
+        EXPECT_EQ(errorOf(id), std::nullopt);
+        ASSERT_EQ(all<AttentionReady>(id).size(), 1U);
+        const AttentionReady ready = all<AttentionReady>(id).front();
+        EXPECT_EQ(ready.blocks, 12);
+        EXPECT_EQ(ready.heads, 3);
+        for (const int head : {-1, 0, 2}) {
+            const std::size_t index = ready.indexOf(5, head);
+            const auto& values = ready.maps[index]->values;
+            EXPECT_NEAR(std::accumulate(values.begin(), values.end(), 0.0) +
+                            ready.summaries[index].elsewhere,
+                        1.0, 1e-4)
+                << "patches and the rest";
+        }
+    }
+    EXPECT_NE(all<AttentionReady>(cls).front().maps[0]->values,
+              all<AttentionReady>(patch).front().maps[0]->values);
+}
+
+TEST_F(EngineTest, NormsAndDistances) {
+    start();
+    open();
+    const auto norm = engine->compute(about(What::Norm, "bilinear"));
+    MapRequest request = about(What::Distance, "");
+    request.other = "nearest";
+    const auto same = engine->compute(request);
+    request.other = "loftup";
+    const auto other = engine->compute(request);
+    waitIdle(other);
+    for (const std::uint64_t id : {norm, same, other}) {
+        EXPECT_EQ(errorOf(id), std::nullopt);
+        ASSERT_EQ(all<MapReady>(id).size(), 1U);
+        EXPECT_EQ(all<MapReady>(id).front().map->extent, all<FeaturesReady>().front().output);
+    }
+    const auto valuesOf = [&](std::uint64_t id) { return all<MapReady>(id).front().map->values; };
+    EXPECT_GT(std::ranges::min(valuesOf(norm)), 0);
+    EXPECT_NEAR(std::ranges::max(valuesOf(same)), 0, 1e-5) << "tokens as large as they are";
+    EXPECT_GT(std::ranges::max(valuesOf(other)), 0.01);
+    EXPECT_LE(std::ranges::max(valuesOf(other)), 2);
+}
+
+TEST_F(EngineTest, OneSharedBasisProjectsAllFieldsAlike) {
+    start();
+    open();
+    const std::vector<std::string> both{"bilinear", "nearest"};
+    const auto bilinear = scores("bilinear", "shared", both);
+    const auto nearest = scores("nearest", "shared", both);
+    const auto own = scores("bilinear");
+    waitIdle(own);
+    const auto of = [&](std::uint64_t id) { return all<FieldFitted>(id).back(); };
+    EXPECT_EQ(of(bilinear).deviations, of(nearest).deviations);
+    EXPECT_THAT(of(bilinear).fittedOn, ::testing::AllOf(::testing::HasSubstr("Bilinear"),
+                                                        ::testing::HasSubstr("Nearest")));
+    EXPECT_NE(of(own).deviations, of(bilinear).deviations);
+    EXPECT_THAT(of(own).fittedOn, ::testing::Not(::testing::HasSubstr("Nearest")));
+}
+
+TEST_F(EngineTest, ALockedBasisHoldsForTheNextPhotoAndASavedOneIsReadAgain) {
+    const auto file = std::filesystem::path(::testing::TempDir()) / "loftscope_basis.safetensors";
+    start();
+    open();
+    const auto own = scores("bilinear");
+    waitIdle(own);
+    engine->lockBases({about(What::Scores, "bilinear")});
+    const auto locked = scores("bilinear", "locked");
+    const auto saved = engine->saveBasis(about(What::Scores, "bilinear"), file);
+    waitIdle(saved);
+    EXPECT_EQ(wholeMap(locked), wholeMap(own));
+    ASSERT_EQ(all<BasisSaved>().size(), 1U);
+    open({64, 48});
+    const auto next = scores("bilinear", "locked");
+    const auto nextOwn = scores("bilinear");
+    const auto fromFile = scores("bilinear", "file:" + file.string());
+    waitIdle(fromFile);
+    EXPECT_EQ(all<FieldFitted>(next).back().deviations, all<FieldFitted>(own).back().deviations);
+    EXPECT_NE(all<FieldFitted>(nextOwn).back().deviations, all<FieldFitted>(own).back().deviations);
+    EXPECT_EQ(wholeMap(fromFile), wholeMap(next));
+    const auto missing = scores("bilinear", "file:/nowhere.safetensors");
+    waitIdle(missing);
+    ASSERT_TRUE(errorOf(missing));
+    EXPECT_EQ(std::ranges::count(errorOf(missing)->message, '\n'), 0);
+    std::filesystem::remove(file);
 }
 
 TEST_F(EngineTest, APickIsAnsweredInTheMiddleOfAMap) {
     options.tile = 16;
     std::uint64_t pick = 0;
     onEvent = [&](std::uint64_t, const EngineEvent& event) {
-        if (std::holds_alternative<FieldFitted>(event)) pick = engine->pick({3, 3}, {"bilinear"});
+        if (std::holds_alternative<FieldFitted>(event))
+            pick = engine->compute(about(What::Similarity, "bilinear", Pixel{3, 3}));
     };
     start();
     open();
-    waitIdle(engine->computeField("bilinear") + 1);
+    waitIdle(scores("bilinear") + 1);
     const std::lock_guard lock(mutex);
     const auto indexOfLast = [&](auto&& matches) {
         const auto found = std::ranges::find_if(told.rbegin(), told.rend(), matches);
@@ -207,7 +379,7 @@ TEST_F(EngineTest, CancelInTheMiddleOfAMapIsAResult) {
     };
     start();
     open();
-    const auto id = engine->computeField("bilinear");
+    const auto id = scores("bilinear");
     waitIdle(id);
     ASSERT_TRUE(errorOf(id));
     EXPECT_EQ(errorOf(id)->code, ErrorCode::Cancelled);
@@ -220,7 +392,7 @@ TEST_F(EngineTest, ABrokenPhotoIsOneSentenceAndTheOldOneStays) {
     start();
     waitIdle(open());
     const auto failed = engine->openPhoto({broken, {}, 64});
-    const auto after = engine->pick({1, 1}, {"bilinear"});
+    const auto after = engine->compute(about(What::Attention, "bilinear", Pixel{1, 1}));
     waitIdle(after);
     ASSERT_TRUE(errorOf(failed));
     EXPECT_EQ(errorOf(failed)->code, ErrorCode::Malformed);
@@ -232,14 +404,14 @@ TEST_F(EngineTest, ABrokenPhotoIsOneSentenceAndTheOldOneStays) {
 
 TEST_F(EngineTest, NothingOpenOrPixelOutsideIsAnError) {
     start();
-    const auto early = engine->pick({1, 1}, {"bilinear"});
+    const auto early = engine->compute(about(What::Attention, "bilinear", Pixel{1, 1}));
     waitIdle(early);
     EXPECT_EQ(errorOf(early)->code, ErrorCode::NotFound);
     open();
-    const auto outside = engine->pick({1000, 1}, {"bilinear"});
+    const auto outside = engine->compute(about(What::Attention, "bilinear", Pixel{1000, 1}));
     waitIdle(outside);
     EXPECT_EQ(errorOf(outside)->code, ErrorCode::InvalidArgument);
-    const auto unknown = engine->computeField("magic");
+    const auto unknown = scores("magic");
     waitIdle(unknown);
     EXPECT_EQ(errorOf(unknown)->code, ErrorCode::InvalidArgument);
 }
@@ -248,7 +420,7 @@ TEST_F(EngineTest, ACheckpointIsRecognised) {
     start();
     const auto backbone = engine->useModel(options.backbone);
     waitIdle(backbone);
-    const auto loftUp = engine->useModel(options.loftUp);
+    const auto loftUp = engine->useModel(options.weights["loftup"]);
     waitIdle(loftUp);
     ASSERT_EQ(all<ModelChanged>().size(), 2U);
     EXPECT_TRUE(all<ModelChanged>(backbone).front().backbone);
@@ -274,7 +446,7 @@ TEST_F(EngineTest, ClosingWhileBusyEndsInTheMiddleOfTheMap) {
     };
     start();
     open({64, 64});
-    engine->computeField("bilinear");
+    scores("bilinear");
     {
         std::unique_lock lock(reached);
         fitted.wait(lock, [&] { return isFitted; });

@@ -178,15 +178,15 @@ void fillDemo(Demo& demo, const Image& photo) {
 
     demo.photo = m.idAt(0);
     PaneContent content;
+    content.form = LayerKind::Photo;
     content.title = "Photo";
     content.details = sizeText(photo.extent());
     m.setContent(demo.photo, content);
 
-    const auto add = [&](PaneKind kind, const std::string& method, PaneContent shown,
-                         ColorMap map = ColorMap::Viridis, float opacity = 1) {
+    const auto add = [&](LayerKind form, PaneContent shown, ColorMap map = ColorMap::Viridis,
+                         float opacity = 1) {
         PaneState state;
-        state.kind = kind;
-        state.method = method;
+        shown.form = form;
         state.scalar.map = map;
         state.opacity = opacity;
         const int id = m.addPane(state);
@@ -197,12 +197,12 @@ void fillDemo(Demo& demo, const Image& photo) {
     content.title = "Low-res";
     content.details = "PCA 1-3, " + sizeText(grid) + ", own basis, fp32";
     content.map = lowMap;
-    demo.low = add(PaneKind::LowRes, "", content);
+    demo.low = add(LayerKind::Scores, content);
     content.title = "Bilinear";
     content.details = "PCA 1-3, " + sizeText(fine) + ", low-res basis, fp32";
     content.map = std::make_shared<MapBuffer>(9, fine);
     content.map->put(wholeOf(fine), interpolated(lowScores, grid, fine));
-    demo.bilinear = add(PaneKind::Upsampled, "bilinear", content);
+    demo.bilinear = add(LayerKind::Scores, content);
     content.title = "LoftUp";
     content.details = "PCA 1-3, " + sizeText(fine) + ", own basis, bf16";
     const Extent tile{96, 96};
@@ -217,7 +217,7 @@ void fillDemo(Demo& demo, const Image& photo) {
         }
     }
     content.progress = 0.43;
-    demo.loftup = add(PaneKind::Upsampled, "loftup", content);
+    demo.loftup = add(LayerKind::Scores, content);
     content = {};
     content.title = "Attention";
     content.details = "LoftUp block 2, mean of 4 heads, " + sizeText(grid);
@@ -225,13 +225,13 @@ void fillDemo(Demo& demo, const Image& photo) {
     content.map = MapBuffer::whole(1, grid,
                                    madeUpAttention(grid, {static_cast<double>(grid.width) * 0.45,
                                                           static_cast<double>(grid.height) * 0.5}));
-    demo.attention = add(PaneKind::Attention, "loftup", content, ColorMap::Magma, 0.75F);
+    demo.attention = add(LayerKind::Scalar, content, ColorMap::Magma, 0.75F);
     content.title = "Similarity";
     content.details = "LoftUp, " + sizeText(fine) + ", to pick 1";
     content.unit = "cosine similarity";
     content.map = MapBuffer::whole(
         1, fine, madeUpSimilarity(highScores, fine, {fine.width * 45 / 100, fine.height / 2}));
-    demo.similarity = add(PaneKind::Similarity, "loftup", content);
+    demo.similarity = add(LayerKind::Scalar, content);
     m.select(demo.loftup);
     m.setReference(demo.bilinear);
     m.placePick(boxOf(photo.extent()).size * glm::dvec2(0.45, 0.5));

@@ -37,21 +37,23 @@ struct CanvasTest : ::testing::Test {
         }
         model.setPhoto(ImagePyramid::of(Image({120, 160}, std::move(pixels))));
         photo = model.idAt(0);
-        scores = add(PaneKind::LowRes, 5);
-        scalar = add(PaneKind::Similarity, 1);
+        PaneContent content;
+        content.form = LayerKind::Photo;
+        model.setContent(photo, content);
+        scores = add(LayerKind::Scores, 5);
+        scalar = add(LayerKind::Scalar, 1);
         canvas = std::make_unique<CanvasWidget>(&model);
         canvas->resize(900, 400);
         canvas->show();
         ASSERT_TRUE(QTest::qWaitForWindowExposed(canvas.get()));
         paint();
     }
-    int add(PaneKind kind, int channels) {
+    int add(LayerKind form, int channels) {
         std::vector<float> values(static_cast<std::size_t>(channels * 12 * 16));
         std::iota(values.begin(), values.end(), 0.0F);
-        PaneState state;
-        state.kind = kind;
-        const int id = model.addPane(state);
+        const int id = model.addPane({});
         PaneContent content;
+        content.form = form;
         content.title = "Pane";
         content.map = MapBuffer::whole(channels, {12, 16}, std::move(values));
         model.setContent(id, content);

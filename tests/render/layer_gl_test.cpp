@@ -284,28 +284,19 @@ TEST_F(LayerGlTest, DifferencesOfMapsOfDifferentResolutionAndCrop) {
     layer.other = MapBuffer::whole(4, {5, 4}, randomValues(4 * 20, 3));
     layer.region = {{0, 0}, {90, 70}};
     layer.otherRegion = {{15, 5}, {40, 50}};
-    layer.components = {2, 0, 1};
-    layer.otherComponents = {1, 3, 0};
+    layer.scalar.channel = 2;
+    layer.otherChannel = 1;
     layer.scalar.map = ColorMap::BlueRed;
     layer.scalar.range = {-2, 2};
-    for (const bool distance : {false, true}) {
-        layer.distance = distance;
+    for (const bool reversed : {false, true}) {
+        layer.scalar.reversed = reversed;
         expectColors(
             drawn(layer, view), view,
             [&](glm::dvec2 point) {
                 if (!layer.otherRegion.contains(point)) return untouched;
                 const Pixel a = mapPixel(*layer.map, layer.region, point);
                 const Pixel b = mapPixel(*layer.other, layer.otherRegion, point);
-                double sum = 0;
-                double first = 0;
-                for (std::size_t i = 0; i < 3; ++i) {
-                    const double d =
-                        static_cast<double>(layer.map->at(layer.components[i], a) -
-                                            layer.other->at(layer.otherComponents[i], b));
-                    if (i == 0) first = d;
-                    sum += d * d;
-                }
-                return colorOf(layer.scalar, static_cast<float>(distance ? std::sqrt(sum) : first));
+                return colorOf(layer.scalar, layer.map->at(2, a) - layer.other->at(1, b));
             },
             3);
     }

@@ -23,10 +23,11 @@ std::shared_ptr<MapBuffer> countingMap(int channels, Extent extent, float offset
     return MapBuffer::whole(channels, extent, std::move(values));
 }
 
-PaneState paneOf(PaneKind kind) {
-    PaneState state;
-    state.kind = kind;
-    return state;
+PaneContent contentOf(LayerKind form, std::shared_ptr<MapBuffer> map) {
+    PaneContent content;
+    content.form = form;
+    content.map = std::move(map);
+    return content;
 }
 
 struct PaneModelTest : ::testing::Test {
@@ -36,18 +37,17 @@ struct PaneModelTest : ::testing::Test {
     void SetUp() override {
         model.setPhoto(photoOf({20, 40}));
         photo = model.idAt(0);
+        model.setContent(photo, contentOf(LayerKind::Photo, nullptr));
     }
-    int add(PaneKind kind, std::shared_ptr<MapBuffer> map) {
-        const int id = model.addPane(paneOf(kind));
-        PaneContent content;
-        content.map = std::move(map);
-        model.setContent(id, content);
+    int add(LayerKind form, std::shared_ptr<MapBuffer> map) {
+        const int id = model.addPane({});
+        model.setContent(id, contentOf(form, std::move(map)));
         return id;
     }
 };
 
 TEST_F(PaneModelTest, StartsWithThePhotoAndHoldsUpToTwelvePanes) {
-    EXPECT_EQ(model.pane(photo)->kind, PaneKind::Photo);
+    EXPECT_EQ(model.pane(photo)->kind, "photo");
     for (int i = 0; i < 11; ++i)
         EXPECT_NE(model.addPane({}), 0);
     EXPECT_EQ(model.addPane({}), 0);
@@ -60,7 +60,7 @@ TEST_F(PaneModelTest, TheLastPaneCannotBeRemoved) {
 }
 
 TEST_F(PaneModelTest, RemovingTheSelectedPaneSelectsAnother) {
-    const int id = add(PaneKind::LowRes, countingMap(3, {2, 4}));
+    const int id = add(LayerKind::Scores, countingMap(3, {2, 4}));
     model.setReference(id);
     model.toggleMaximised(id);
     ASSERT_EQ(model.state().selected, id);
@@ -75,7 +75,7 @@ TEST_F(PaneModelTest, UndoAndRedoRestoreEveryStep) {
     const int id = model.addPane({});
     const WorkspaceState added = model.state();
     PaneState changed = *model.pane(id);
-    changed.kind = PaneKind::Similarity;
+    changed.kind = "similarity";
     model.setPane(changed, "Show similarity");
     const WorkspaceState shown = model.state();
     EXPECT_EQ(model.undoText(), "Show similarity");
@@ -91,7 +91,7 @@ TEST_F(PaneModelTest, UndoAndRedoRestoreEveryStep) {
 }
 
 TEST_F(PaneModelTest, ADragIsOneStepOfUndo) {
-    const int id = add(PaneKind::Similarity, countingMap(1, {2, 4}));
+    const int id = add(LayerKind::Scalar, countingMap(1, {2, 4}));
     const WorkspaceState before = model.state();
     for (int i = 1; i < 20; ++i)
         model.setRange(id, 0, {0, static_cast<float>(i)});
@@ -113,7 +113,7 @@ TEST_F(PaneModelTest, ANewChangeForgetsWhatWasUndone) {
 }
 
 TEST_F(PaneModelTest, SignalsTellWhatChangedAndNothingElse) {
-    const int id = add(PaneKind::LowRes, countingMap(3, {2, 4}));
+    const int id = add(LayerKind::Scores, countingMap(3, {2, 4}));
     QSignalSpy layout(&model, &PaneModel::layoutChanged);
     QSignalSpy pane(&model, &PaneModel::paneChanged);
     QSignalSpy view(&model, &PaneModel::viewChanged);
@@ -136,7 +136,7 @@ TEST_F(PaneModelTest, SignalsTellWhatChangedAndNothingElse) {
 }
 
 TEST_F(PaneModelTest, LinkedPanesShareAViewAndUnlinkedOnesDoNot) {
-    const int id = add(PaneKind::LowRes, countingMap(3, {2, 4}));
+    const int id = add(LayerKind::Scores, countingMap(3, {2, 4}));
     const View zoomed{{10, 10}, 4, false};
     model.setView(photo, zoomed);
     EXPECT_EQ(model.viewOf(id), zoomed);
@@ -174,7 +174,7 @@ TEST_F(PaneModelTest, NudgingMovesByWholePixelsAndStopsAtTheBorder) {
 }
 
 TEST_F(PaneModelTest, ANewPhotoFitsTheViewAndForgetsPicksContentsAndUndo) {
-    const int id = add(PaneKind::LowRes, countingMap(3, {2, 4}));
+    const int id = add(LayerKind::Scores, countingMap(3, {2, 4}));
     model.placePick({3, 4});
     model.setView(id, {{1, 1}, 8, false});
     model.setPhoto(photoOf({7, 5}));
@@ -186,8 +186,8 @@ TEST_F(PaneModelTest, ANewPhotoFitsTheViewAndForgetsPicksContentsAndUndo) {
 }
 
 TEST_F(PaneModelTest, ValuesAreReadAtTheSamePhotoPointInEveryPane) {
-    const int low = add(PaneKind::LowRes, countingMap(3, {2, 4}));
-    const int map = add(PaneKind::Similarity, countingMap(1, {20, 40}));
+    const int low = add(LayerKind::Scores, countingMap(3, {2, 4}));
+    const int map = add(LayerKind::Scalar, countingMap(1, {20, 40}));
     const glm::dvec2 point(25.5, 13.5);
     const auto rgb = model.valueAt(photo, point);
     ASSERT_TRUE(rgb);
@@ -201,7 +201,7 @@ TEST_F(PaneModelTest, ValuesAreReadAtTheSamePhotoPointInEveryPane) {
 }
 
 TEST_F(PaneModelTest, ACroppedMapHasNoValueBesideIt) {
-    const int id = add(PaneKind::Similarity, countingMap(1, {2, 2}));
+    const int id = add(LayerKind::Scalar, countingMap(1, {2, 2}));
     PaneContent content = model.content(id);
     content.region = {{10, 0}, {20, 20}};
     model.setContent(id, content);
@@ -210,8 +210,9 @@ TEST_F(PaneModelTest, ACroppedMapHasNoValueBesideIt) {
 }
 
 TEST_F(PaneModelTest, PendingPixelsReadTheFallbackAndSayPreview) {
-    const int id = model.addPane(paneOf(PaneKind::Similarity));
+    const int id = model.addPane({});
     PaneContent content;
+    content.form = LayerKind::Scalar;
     content.map = std::make_shared<MapBuffer>(1, Extent{20, 40}, Extent{10, 10});
     content.fallback = countingMap(1, {2, 4}, 100);
     model.setContent(id, content);
@@ -227,7 +228,7 @@ TEST_F(PaneModelTest, PendingPixelsReadTheFallbackAndSayPreview) {
 }
 
 TEST_F(PaneModelTest, AutomaticRangesFollowPercentilesUntilSetByHand) {
-    const int id = add(PaneKind::Similarity, countingMap(1, {1, 101}));
+    const int id = add(LayerKind::Scalar, countingMap(1, {1, 101}));
     EXPECT_EQ(model.rangeOf(id, 0), (ValueRange{1, 99}));
     PaneState state = *model.pane(id);
     state.lowPercent = 0;
@@ -241,7 +242,7 @@ TEST_F(PaneModelTest, AutomaticRangesFollowPercentilesUntilSetByHand) {
 }
 
 TEST_F(PaneModelTest, FixingOneChannelKeepsTheOthersAsTheyAre) {
-    const int id = add(PaneKind::LowRes, countingMap(3, {1, 101}));
+    const int id = add(LayerKind::Scores, countingMap(3, {1, 101}));
     const ValueRange green = model.rangeOf(id, 1);
     model.setRange(id, 0, {5, 6});
     EXPECT_EQ(model.rangeOf(id, 0), (ValueRange{5, 6}));
@@ -249,18 +250,78 @@ TEST_F(PaneModelTest, FixingOneChannelKeepsTheOthersAsTheyAre) {
 }
 
 TEST_F(PaneModelTest, RangesOfAnUnfinishedMapDoNotFlicker) {
-    const int id = model.addPane(paneOf(PaneKind::Similarity));
+    const int id = model.addPane({});
     PaneContent content;
+    content.form = LayerKind::Scalar;
     content.map = std::make_shared<MapBuffer>(1, Extent{1, 4});
     content.ranges = {ValueRange{-5, 5}};
     model.setContent(id, content);
     EXPECT_EQ(model.rangeOf(id, 0), (ValueRange{-5, 5}));
     model.putTile(id, {0, 0, 1, 1}, std::array{900.0F});
     EXPECT_EQ(model.rangeOf(id, 0), (ValueRange{-5, 5}));
+    // Those of a map that is whole, but whose values are for the time being, hold as well.
+    model.putTile(id, {1, 0, 3, 1}, std::array{1.0F, 2.0F, 3.0F});
+    EXPECT_EQ(model.rangeOf(id, 0), (ValueRange{-5, 5}));
+}
+
+TEST_F(PaneModelTest, AFlipBelongsToTheComponentAndNotToTheColour) {
+    const int id = add(LayerKind::Scores, countingMap(5, {1, 101}));
+    model.changePanes([&](const PaneState& pane) { return pane.id == id; },
+                      [](PaneState& pane) { pane.flips = 1U << 3U; }, "Flip");
+    EXPECT_EQ(model.layerOf(id).scores.flipped, (std::array{false, false, false}));
+    model.stepComponents(id, 1);
+    EXPECT_EQ(model.layerOf(id).scores.flipped, (std::array{true, false, false}));
+    PaneState alone = *model.pane(id);
+    alone.singleComponent = true;
+    alone.scalar.channel = 3;
+    model.setPane(alone, "One component");
+    EXPECT_TRUE(model.layerOf(id).scalar.reversed);
+}
+
+TEST_F(PaneModelTest, RangesLeaveOutWhatTheMaskBlackens) {
+    const int id = add(LayerKind::Scores, countingMap(3, {1, 101}));
+    PaneState state = *model.pane(id);
+    state.lowPercent = 0;
+    state.highPercent = 100;
+    state.scores.mask = {true, 0, 50, true};
+    model.setPane(state, "Mask");
+    EXPECT_EQ(model.rangeOf(id, 0), (ValueRange{50, 100}));
+    EXPECT_EQ(model.rangeOf(id, 1), (ValueRange{151, 201}));
+    state.scores.mask.keepAbove = false;
+    model.setPane(state, "Mask");
+    EXPECT_EQ(model.rangeOf(id, 0), (ValueRange{0, 49}));
+}
+
+TEST_F(PaneModelTest, ADuplicateStandsBehindItsOriginal) {
+    const int id = add(LayerKind::Scalar, countingMap(1, {2, 4}));
+    PaneState state = *model.pane(photo);
+    state.smooth = true;
+    model.setPane(state, "Smooth");
+    const int copy = model.duplicatePane(photo);
+    EXPECT_EQ(model.idAt(1), copy);
+    EXPECT_EQ(model.idAt(2), id);
+    EXPECT_TRUE(model.pane(copy)->smooth);
+    EXPECT_EQ(model.state().selected, copy);
+    while (model.addPane({}) != 0) {
+    }
+    EXPECT_EQ(model.duplicatePane(photo), 0);
+}
+
+TEST_F(PaneModelTest, ChangingSeveralPanesIsOneStep) {
+    const int first = add(LayerKind::Scores, countingMap(3, {2, 4}));
+    const int second = add(LayerKind::Scores, countingMap(3, {2, 4}));
+    const WorkspaceState before = model.state();
+    model.changePanes([&](const PaneState& pane) { return pane.id != photo; },
+                      [](PaneState& pane) { pane.basis = "shared"; }, "Choose basis");
+    EXPECT_EQ(model.pane(first)->basis, "shared");
+    EXPECT_EQ(model.pane(second)->basis, "shared");
+    EXPECT_EQ(model.pane(photo)->basis, "own");
+    model.undo();
+    EXPECT_EQ(model.state(), before);
 }
 
 TEST_F(PaneModelTest, WhiteningDividesRangesAndGainsByTheDeviation) {
-    const int id = add(PaneKind::LowRes, countingMap(3, {1, 101}));
+    const int id = add(LayerKind::Scores, countingMap(3, {1, 101}));
     PaneContent content = model.content(id);
     content.deviations = {2, 1, 1};
     model.setContent(id, content);
@@ -272,28 +333,74 @@ TEST_F(PaneModelTest, WhiteningDividesRangesAndGainsByTheDeviation) {
 }
 
 TEST_F(PaneModelTest, DifferenceSubtractsAtTheSamePhotoPoint) {
-    const int a = add(PaneKind::Similarity, countingMap(1, {20, 40}, 5));
-    const int b = add(PaneKind::Similarity, countingMap(1, {20, 40}));
-    PaneState state = paneOf(PaneKind::Difference);
+    const int a = add(LayerKind::Scalar, countingMap(1, {20, 40}, 5));
+    const int b = add(LayerKind::Scalar, countingMap(1, {20, 40}));
+    PaneState state;
     state.minuend = a;
     state.subtrahend = b;
+    state.scalar.map = ColorMap::BlueRed;
     const int difference = model.addPane(state);
+    model.setContent(difference, contentOf(LayerKind::Difference, nullptr));
     EXPECT_EQ(model.layerOf(difference).kind, LayerKind::Difference);
     EXPECT_EQ(model.layerOf(difference).scalar.map, ColorMap::BlueRed);
     EXPECT_EQ(model.layerOf(difference).scalar.range, (ValueRange{-5, 5}));
     EXPECT_EQ(model.valueAt(difference, {7, 7})->values.front(), 5);
 }
 
-TEST_F(PaneModelTest, ScoresAndScalarsAreNotSubtracted) {
-    const int a = add(PaneKind::LowRes, countingMap(3, {2, 4}));
-    const int b = add(PaneKind::Similarity, countingMap(1, {2, 4}));
+TEST_F(PaneModelTest, ScoresAreNotSubtracted) {
+    const int a = add(LayerKind::Scores, countingMap(3, {2, 4}));
+    const int b = add(LayerKind::Scalar, countingMap(1, {2, 4}));
     EXPECT_EQ(model.differenceOf(a, b, *model.pane(a)).kind, LayerKind::Empty);
     EXPECT_EQ(model.differenceOf(a, a, *model.pane(a)).kind, LayerKind::Empty);
     EXPECT_EQ(model.differenceOf(a, photo, *model.pane(a)).kind, LayerKind::Empty);
+    // One component of them can be.
+    PaneState alone = *model.pane(a);
+    alone.singleComponent = true;
+    alone.scalar.channel = 2;
+    model.setPane(alone, "One component");
+    EXPECT_EQ(model.differenceOf(a, b, *model.pane(a)).kind, LayerKind::Difference);
+}
+
+TEST_F(PaneModelTest, TheComparisonOfFeaturesIsTheMapThatWasComputedForIt) {
+    const int a = add(LayerKind::Scores, countingMap(3, {2, 4}));
+    const int b = add(LayerKind::Scores, countingMap(3, {2, 4}));
+    model.setReference(a);
+    model.select(b);
+    model.setCompare(CompareMode::Difference);
+    EXPECT_EQ(model.comparisonLayer().kind, LayerKind::Empty);
+    model.setComparison(contentOf(LayerKind::Scalar, countingMap(1, {1, 101})));
+    const Layer layer = model.comparisonLayer();
+    EXPECT_EQ(layer.kind, LayerKind::Scalar);
+    EXPECT_EQ(layer.scalar.range, (ValueRange{0, 99})) << "a distance begins at zero";
+}
+
+TEST_F(PaneModelTest, SeveralPicksKeepTheirNumbersAndPanesFollowTheirs) {
+    model.addPick({3.5, 4.5});
+    model.addPick({5.5, 6.5});
+    model.addPick({9.5, 1.5});
+    EXPECT_TRUE(model.state().picks[0].pinned) << "the pick before stays";
+    EXPECT_EQ(model.activePick()->number, 3);
+    PaneState state;
+    state.pick = 2;
+    const int bound = model.addPane(state);
+    EXPECT_EQ(model.pickOf(*model.pane(bound))->at, glm::dvec2(5.5, 6.5));
+    EXPECT_EQ(model.pickOf(*model.pane(photo))->number, 3) << "the active one";
+    model.removePick(0);
+    EXPECT_EQ(model.activePick()->number, 3);
+    EXPECT_EQ(model.pickOf(*model.pane(bound))->number, 2) << "numbers stay";
+    model.addPick({1.5, 1.5});
+    EXPECT_EQ(model.activePick()->number, 1) << "a free number is used again";
+    model.stepPick(1);
+    EXPECT_EQ(model.activePick()->number, 2);
+    model.stepPick(-1);
+    model.stepPick(-1);
+    EXPECT_EQ(model.activePick()->number, 3);
+    model.removePick(1);
+    EXPECT_FALSE(model.pickOf(*model.pane(bound)));
 }
 
 TEST_F(PaneModelTest, ComponentTriplesStepAndStopAtTheEnds) {
-    const int id = add(PaneKind::LowRes, countingMap(7, {2, 4}));
+    const int id = add(LayerKind::Scores, countingMap(7, {2, 4}));
     model.stepComponents(id, 1);
     EXPECT_EQ(model.pane(id)->scores.components, (std::array{3, 4, 5}));
     model.stepComponents(id, 1);
@@ -307,8 +414,8 @@ TEST_F(PaneModelTest, ComponentTriplesStepAndStopAtTheEnds) {
 }
 
 TEST_F(PaneModelTest, StaleUntilNewContent) {
-    const int id = add(PaneKind::Similarity, countingMap(1, {2, 4}));
-    model.markStale([](const PaneState& pane) { return dependsOnPick(pane.kind); });
+    const int id = add(LayerKind::Scalar, countingMap(1, {2, 4}));
+    model.markStale([&](const PaneState& pane) { return pane.id == id; });
     EXPECT_TRUE(model.content(id).stale);
     PaneContent fresh;
     fresh.map = countingMap(1, {2, 4});
@@ -317,7 +424,7 @@ TEST_F(PaneModelTest, StaleUntilNewContent) {
 }
 
 TEST_F(PaneModelTest, HistogramOfARangeIsOfTheChannelItShows) {
-    const int id = add(PaneKind::LowRes, countingMap(3, {1, 101}));
+    const int id = add(LayerKind::Scores, countingMap(3, {1, 101}));
     EXPECT_EQ(model.histogramAt(id, 0)->range, (ValueRange{0, 100}));
     EXPECT_EQ(model.histogramAt(id, 2)->range, (ValueRange{202, 302}));
     EXPECT_FALSE(model.histogramAt(photo, 0));

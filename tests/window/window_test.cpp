@@ -48,7 +48,8 @@ struct WindowTest : ::testing::Test {
         options.workspace.inputSize = 64;
         const std::string models = LOFTSCOPE_RESOURCES "/models/";
         options.workspace.engine.backbone = models + "bootstrap_vit_ti16.safetensors";
-        options.workspace.engine.loftUp = models + "bootstrap_loftup_vit_ti16.safetensors";
+        options.workspace.engine.weights["loftup"] =
+            models + "bootstrap_loftup_vit_ti16.safetensors";
         return options;
     }
     void open(const WindowOptions& with) {
@@ -60,17 +61,23 @@ struct WindowTest : ::testing::Test {
         window->openFile(madeUpPhoto("photo.png", width, height));
         waitIdle(*window);
     }
+    /// LoftUp has begun to show its own tiles.
+    void waitForFirstColours() {
+        ASSERT_TRUE(QTest::qWaitFor(
+            [&] { return contentOf("features", "loftup").details.contains("first colours"); },
+            60000));
+    }
     void SetUp() override {
         ASSERT_TRUE(folder.isValid());
         open(options());
     }
 
-    int paneOf(PaneKind kind, const std::string& method = {}) {
+    int paneOf(const std::string& kind, const std::string& method = "any") {
         for (const PaneState& pane : window->model().state().panes)
-            if (pane.kind == kind && (method.empty() || pane.method == method)) return pane.id;
+            if (pane.kind == kind && (method == "any" || pane.method == method)) return pane.id;
         return 0;
     }
-    const PaneContent& contentOf(PaneKind kind, const std::string& method = {}) {
+    const PaneContent& contentOf(const std::string& kind, const std::string& method = "any") {
         return window->model().content(paneOf(kind, method));
     }
     QPoint widgetAt(int pane, double x, double y) {
@@ -100,52 +107,50 @@ TEST_F(WindowTest, OpeningAPhotoFillsEveryPane) {
     openPhoto();
     EXPECT_FALSE(window->errorBar().isVisible()) << window->errorBar().text().toStdString();
     EXPECT_EQ(window->model().photoExtent(), (Extent{64, 96}));
-    for (const auto& [kind, method] :
-         std::vector<std::pair<PaneKind, std::string>>{{PaneKind::LowRes, ""},
-                                                       {PaneKind::Upsampled, "bilinear"},
-                                                       {PaneKind::Upsampled, "loftup"}}) {
+    for (const auto& [kind, method] : std::vector<std::pair<std::string, std::string>>{
+             {"features", ""}, {"features", "bilinear"}, {"features", "loftup"}}) {
         const PaneContent& content = contentOf(kind, method);
         ASSERT_NE(content.map, nullptr) << method;
         EXPECT_TRUE(content.map->complete()) << method;
-        EXPECT_EQ(content.map->channels(), 6);
+        EXPECT_EQ(content.map->channels(), 9);
         EXPECT_LT(content.progress, 0) << method;
         EXPECT_THAT(content.details.toStdString(), ::testing::HasSubstr("own basis"));
     }
-    EXPECT_EQ(contentOf(PaneKind::LowRes).map->extent(), (Extent{4, 6}));
+    EXPECT_EQ(contentOf("features", "").map->extent(), (Extent{4, 6}));
     // What depends on a pick says what to do.
-    EXPECT_FALSE(contentOf(PaneKind::Attention).message.isEmpty());
-    EXPECT_EQ(contentOf(PaneKind::Attention).map, nullptr);
+    EXPECT_FALSE(contentOf("attention").message.isEmpty());
+    EXPECT_EQ(contentOf("attention").map, nullptr);
     EXPECT_THAT(window->windowTitle().toStdString(), ::testing::StartsWith("photo.png"));
 }
 
 TEST_F(WindowTest, AClickFillsAttentionAndSimilarity) {
     openPhoto();
-    click(paneOf(PaneKind::Photo), 48.5, 32.5);
+    click(paneOf("photo"), 48.5, 32.5);
     waitIdle(*window);
-    ASSERT_NE(contentOf(PaneKind::Attention).map, nullptr);
-    ASSERT_NE(contentOf(PaneKind::Similarity).map, nullptr);
-    EXPECT_EQ(contentOf(PaneKind::Attention).map->extent(), (Extent{4, 6}));
-    EXPECT_EQ(contentOf(PaneKind::Similarity).map->extent(), (Extent{64, 96}));
-    EXPECT_FALSE(contentOf(PaneKind::Similarity).stale);
-    EXPECT_NEAR(contentOf(PaneKind::Similarity).map->at(0, {48, 32}), 1.0F, 1e-4F);
+    ASSERT_NE(contentOf("attention").map, nullptr);
+    ASSERT_NE(contentOf("similarity").map, nullptr);
+    EXPECT_EQ(contentOf("attention").map->extent(), (Extent{4, 6}));
+    EXPECT_EQ(contentOf("similarity").map->extent(), (Extent{64, 96}));
+    EXPECT_FALSE(contentOf("similarity").stale);
+    EXPECT_NEAR(contentOf("similarity").map->at(0, {48, 32}), 1.0F, 1e-4F);
     EXPECT_THAT(window->inspector().attentionText().toStdString(), ::testing::HasSubstr("Entropy"));
     // The last block at first; the grid chooses another head, without computing anything.
-    EXPECT_EQ(window->model().pane(paneOf(PaneKind::Attention))->block, 1);
-    const auto before = contentOf(PaneKind::Attention).map->channel(0)[5];
+    EXPECT_THAT(contentOf("attention").details.toStdString(), ::testing::HasSubstr("block 2/2"));
+    const auto before = contentOf("attention").map->channel(0)[5];
     AttentionGrid& grid = *window->inspector().attentionGrid();
     QTest::mouseClick(&grid, Qt::LeftButton, {}, grid.cellOf(0, 2).center());
-    EXPECT_EQ(window->model().pane(paneOf(PaneKind::Attention))->block, 0);
-    EXPECT_EQ(window->model().pane(paneOf(PaneKind::Attention))->head, 2);
+    EXPECT_EQ(window->model().pane(paneOf("attention"))->block, 0);
+    EXPECT_EQ(window->model().pane(paneOf("attention"))->head, 2);
     EXPECT_TRUE(window->idle());
-    EXPECT_NE(contentOf(PaneKind::Attention).map->channel(0)[5], before);
+    EXPECT_NE(contentOf("attention").map->channel(0)[5], before);
     // Esc: nothing is picked any more.
     window->model().clearPicks();
-    EXPECT_EQ(contentOf(PaneKind::Attention).map, nullptr);
+    EXPECT_EQ(contentOf("attention").map, nullptr);
 }
 
 TEST_F(WindowTest, AStormOfMouseMovesEndsWithTheNewestPick) {
     openPhoto();
-    const int pane = paneOf(PaneKind::Upsampled, "loftup");
+    const int pane = paneOf("features", "loftup");
     const auto send = [&](QEvent::Type type, QPoint at, Qt::MouseButtons buttons) {
         CanvasWidget& canvas = window->canvas();
         QMouseEvent event(type, at, canvas.mapToGlobal(at),
@@ -164,8 +169,10 @@ TEST_F(WindowTest, AStormOfMouseMovesEndsWithTheNewestPick) {
     ASSERT_TRUE(pick);
     const Pixel pixel = pixelContaining(pick->at, window->model().photoExtent());
     EXPECT_NEAR(static_cast<double>(pixel.x), 70, 1);
-    EXPECT_NEAR(contentOf(PaneKind::Similarity).map->at(0, pixel), 1.0F, 1e-4F);
-    EXPECT_EQ(window->workspace().attentionOf("loftup")->pixel, pixel);
+    EXPECT_NEAR(contentOf("similarity").map->at(0, pixel), 1.0F, 1e-4F);
+    EXPECT_EQ(
+        window->workspace().attentionFor(*window->model().pane(paneOf("attention")))->request.pixel,
+        pixel);
 }
 
 TEST_F(WindowTest, ABrokenFileShowsTheBarAndKeepsThePicture) {
@@ -180,11 +187,11 @@ TEST_F(WindowTest, ABrokenFileShowsTheBarAndKeepsThePicture) {
     EXPECT_TRUE(window->errorBar().isVisible());
     EXPECT_TRUE(window->errorBar().showsError());
     EXPECT_EQ(window->model().photoExtent(), (Extent{64, 96}));
-    EXPECT_TRUE(contentOf(PaneKind::Upsampled, "loftup").map->complete());
+    EXPECT_TRUE(contentOf("features", "loftup").map->complete());
     // The picture that is still there still answers.
-    click(paneOf(PaneKind::Photo), 10.5, 10.5);
+    click(paneOf("photo"), 10.5, 10.5);
     waitIdle(*window);
-    EXPECT_NE(contentOf(PaneKind::Attention).map, nullptr);
+    EXPECT_NE(contentOf("attention").map, nullptr);
     // The next good photo takes the bar away.
     drop(madeUpPhoto("other.png", 80, 80));
     waitIdle(*window);
@@ -198,12 +205,12 @@ TEST_F(WindowTest, ACheckpointIsRecognisedAndUsed) {
     waitIdle(*window);
     EXPECT_THAT(window->errorBar().text().toStdString(), ::testing::HasSubstr("upsampler"));
     EXPECT_FALSE(window->errorBar().showsError());
-    EXPECT_TRUE(contentOf(PaneKind::Upsampled, "loftup").map->complete());
+    EXPECT_TRUE(contentOf("features", "loftup").map->complete());
     drop(LOFTSCOPE_RESOURCES "/models/bootstrap_vit_ti16.safetensors");
     waitIdle(*window);
     EXPECT_TRUE(window->errorBar().isVisible());
     EXPECT_THAT(window->errorBar().text().toStdString(), ::testing::HasSubstr("a backbone"));
-    EXPECT_TRUE(contentOf(PaneKind::Upsampled, "loftup").map->complete());
+    EXPECT_TRUE(contentOf("features", "loftup").map->complete());
     EXPECT_EQ(window->model().photoExtent(), (Extent{64, 96}));
 }
 
@@ -212,13 +219,11 @@ TEST_F(WindowTest, ClosingWhileBusyEnds) {
     large.workspace.inputSize = 512;
     large.workspace.engine.tile = 16;
     open(large);
-    bool complete = false;
     window->openFile(madeUpPhoto("large.png", 700, 600));
     // Until LoftUp works on its map.
-    ASSERT_TRUE(QTest::qWaitFor(
-        [&] { return contentOf(PaneKind::Upsampled, "loftup").map != nullptr; }, 60000));
-    complete = contentOf(PaneKind::Upsampled, "loftup").map->complete();
-    EXPECT_FALSE(complete);
+    ASSERT_TRUE(
+        QTest::qWaitFor([&] { return contentOf("features", "loftup").map != nullptr; }, 60000));
+    EXPECT_FALSE(contentOf("features", "loftup").map->complete());
     EXPECT_TRUE(window->workspace().busy());
     window->close();
     window.reset();
@@ -230,12 +235,12 @@ TEST_F(WindowTest, CancelInTheMiddleLeavesThePreview) {
     large.workspace.engine.tile = 16;
     open(large);
     window->openFile(madeUpPhoto("large.png", 700, 600));
-    ASSERT_TRUE(QTest::qWaitFor(
-        [&] { return contentOf(PaneKind::Upsampled, "loftup").map != nullptr; }, 60000));
+    ASSERT_TRUE(
+        QTest::qWaitFor([&] { return contentOf("features", "loftup").map != nullptr; }, 60000));
     window->workspace().cancel();
     waitIdle(*window);
     EXPECT_FALSE(window->errorBar().isVisible());
-    const PaneContent& content = contentOf(PaneKind::Upsampled, "loftup");
+    const PaneContent& content = contentOf("features", "loftup");
     EXPECT_FALSE(content.map->complete());
     EXPECT_NE(content.fallback, nullptr);
     EXPECT_THAT(content.details.toStdString(), ::testing::HasSubstr("cancelled"));
@@ -246,10 +251,10 @@ TEST_F(WindowTest, SmallAndLongPhotos) {
          std::vector<std::pair<int, int>>{{1, 1}, {160, 20}, {3, 50}}) {
         openPhoto(width, height);
         EXPECT_FALSE(window->errorBar().showsError()) << window->errorBar().text().toStdString();
-        EXPECT_TRUE(contentOf(PaneKind::Upsampled, "loftup").map->complete());
+        EXPECT_TRUE(contentOf("features", "loftup").map->complete());
         window->model().placePick({width / 2.0, height / 2.0});
         waitIdle(*window);
-        EXPECT_NE(contentOf(PaneKind::Attention).map, nullptr);
+        EXPECT_NE(contentOf("attention").map, nullptr);
     }
 }
 
@@ -267,10 +272,10 @@ TEST_F(WindowTest, KeysAreActionsWithoutClashes) {
     EXPECT_EQ(window->model().state().compare, CompareMode::Difference);
     EXPECT_FALSE(action(QKeySequence("W"))->isChecked());
     action(QKeySequence("2"))->trigger();
-    EXPECT_EQ(window->model().selectedPane().kind, PaneKind::LowRes);
+    EXPECT_EQ(window->model().selectedPane().id, paneOf("features", ""));
     action(QKeySequence("]"))->trigger();
     EXPECT_EQ(window->model().selectedPane().scores.components[0], 3);
-    EXPECT_THAT(contentOf(PaneKind::LowRes).details.toStdString(), ::testing::HasSubstr("PCA 4-6"));
+    EXPECT_THAT(contentOf("features", "").details.toStdString(), ::testing::HasSubstr("PCA 4-6"));
     action(QKeySequence("F1"))->trigger();
     EXPECT_NE(window->findChild<QWidget*>("keys"), nullptr);
 }

@@ -153,6 +153,16 @@ Box CanvasWidget::pictureOf(int pane) const {
     return shown != nullptr ? shown->cell.picture : Box{};
 }
 
+Box CanvasWidget::titleOf(int pane) const {
+    const auto found = titles_.find(pane);
+    return found == titles_.end() ? Box{} : found->second;
+}
+
+bool CanvasWidget::opensMenu(int pane, QPointF position) const {
+    const glm::dvec2 at = pointOf(position);
+    return menuButtonOf(headerOf(pane)).contains(at) || titleOf(pane).contains(at);
+}
+
 Box CanvasWidget::headerOf(int pane) const {
     const std::vector<ShownPane> panes = shownPanes();
     const ShownPane* shown = find(panes, pane);
@@ -234,8 +244,7 @@ std::vector<std::pair<Layer, Box>> CanvasWidget::layersOf(const ShownPane& pane)
         return {{model_->layerOf(state.reference), sides.a}, {model_->layerOf(pane.id), sides.b}};
     }
     if (state.compare == CompareMode::Difference) {
-        Layer difference = model_->differenceOf(pane.id, state.reference, *model_->pane(pane.id));
-        if (difference.kind != LayerKind::Empty) return {{std::move(difference), picture}};
+        return {{model_->comparisonLayer(), picture}};
     }
     return {{model_->layerOf(pane.id), picture}};
 }
@@ -284,6 +293,7 @@ void CanvasWidget::paintGL() {
 }
 
 void CanvasWidget::drawChrome(const std::vector<ShownPane>& panes) {
+    titles_.clear();
     ChromePen pen{
         ImGui::GetBackgroundDrawList(), imgui_.text(), imgui_.smallText(), 13, 11, theme_};
     for (const ShownPane& pane : panes)
@@ -326,29 +336,38 @@ void CanvasWidget::drawPaneChrome(const ChromePen& pen, const ShownPane& pane) {
     const bool comparing = state.compare != CompareMode::Off || model_->flipped();
     if (comparing && compared) header.tag = model_->flipped() ? 'A' : 'B';
     if (comparing && !selected && pane.id == state.reference) header.tag = 'A';
-    drawHeader(pen, pane.cell.header, header, selected, menuHot_ == pane.id);
+    // A pane that follows a pick of its own wears its colour.
+    const PaneState* shownState = model_->pane(shownId);
+    if (shownState != nullptr && shownState->pick != 0) header.pick = model_->pickOf(*shownState);
+    titles_[pane.id] = drawHeader(pen, pane.cell.header, header, selected, menuHot_ == pane.id);
 
-    Layer comparison;
-    if (compared && !model_->flipped() && state.compare == CompareMode::Difference) {
-        comparison = model_->differenceOf(pane.id, state.reference, *model_->pane(pane.id));
-    }
-    const bool difference = comparison.kind == LayerKind::Difference;
-    const Layer& colored = difference ? comparison : layer;
+    const bool difference =
+        compared && !model_->flipped() && state.compare == CompareMode::Difference;
+    const Layer colored = difference ? model_->comparisonLayer() : layer;
     const bool hasBar = colored.kind == LayerKind::Scalar || colored.kind == LayerKind::Difference;
     QString unit = content.unit;
-    if (difference) unit = comparison.distance ? tr("distance to A") : tr("B \u2212 A");
-    if (layer.kind == LayerKind::Empty) {
-        drawMessage(pen, picture, textOf(content.message));
+    QString message = content.message;
+    if (difference) {
+        const bool signedOne = colored.kind == LayerKind::Difference;
+        unit = signedOne ? tr("B \u2212 A") : model_->comparison().unit;
+        message = model_->comparison().message;
+    }
+    if (colored.kind == LayerKind::Empty) {
+        drawMessage(pen, picture, textOf(message));
     } else {
         if (content.stale) drawDimmed(pen, picture);
         if (!difference) drawValues(pen, picture, view, *model_, shownId);
+    }
+    if (comparing && selected && !compared && !model_->flipped()) {
+        drawNote(pen, picture,
+                 textOf(tr("This pane is A: select another one to compare with it.")));
     }
     if (hasBar) drawColorBar(pen, picture, colored.scalar, textOf(unit));
     if (wipes(pane.id)) {
         drawWipe(pen, picture, state.wipe, textOf("A  " + model_->content(state.reference).title),
                  textOf("B  " + content.title));
     }
-    const bool empty = layer.kind == LayerKind::Empty;
+    const bool empty = colored.kind == LayerKind::Empty;
     for (std::size_t i = 0; i < state.picks.size() && !empty; ++i) {
         drawPick(pen, picture, view.widgetFromPixel(state.picks[i].at), state.picks[i],
                  static_cast<int>(i) == state.activePick);
@@ -411,7 +430,7 @@ void CanvasWidget::changeView(int pane, const View& view) {
     Q_EMIT viewChanged(pane, view);
 }
 
-void CanvasWidget::pickAtPosition(int pane, QPointF position, bool dragging) {
+void CanvasWidget::pickAtPosition(int pane, QPointF position, bool dragging, bool adds) {
     const Box photo = boxOf(model_->photoExtent());
     glm::dvec2 pixel = transformOf(pane).pixelFromWidget(pointOf(position));
     if (!photo.contains(pixel)) {
@@ -421,6 +440,8 @@ void CanvasWidget::pickAtPosition(int pane, QPointF position, bool dragging) {
     }
     if (dragging && dragPick_ >= 0) {
         model_->movePick(dragPick_, pixel);
+    } else if (adds) {
+        model_->addPick(pixel);
     } else {
         model_->placePick(pixel);
     }
@@ -448,7 +469,7 @@ void CanvasWidget::mousePressEvent(QMouseEvent* event) {
     const glm::dvec2 at = pointOf(position);
     const bool left = event->button() == Qt::LeftButton;
     if (pane->cell.header.contains(at)) {
-        if (menuButtonOf(pane->cell.header).contains(at) || event->button() == Qt::RightButton) {
+        if (event->button() == Qt::RightButton) {
             Q_EMIT paneMenuRequested(pane->id, event->globalPosition().toPoint());
         } else if (left) {
             model_->select(pane->id);
@@ -474,7 +495,7 @@ void CanvasWidget::mousePressEvent(QMouseEvent* event) {
         model_->setActivePick(*grabbed);
         return;
     }
-    pickAtPosition(pane->id, position, false);
+    pickAtPosition(pane->id, position, false, event->modifiers().testFlag(Qt::ShiftModifier));
     dragPick_ = model_->state().activePick;
 }
 
@@ -529,6 +550,11 @@ void CanvasWidget::mouseReleaseEvent(QMouseEvent* event) {
     if (ended == Drag::Pan && !movedSincePress_ && event->button() == Qt::RightButton) {
         Q_EMIT paneMenuRequested(dragPane_, event->globalPosition().toPoint());
     }
+    if (ended == Drag::Header && !movedSincePress_ && opensMenu(dragPane_, event->position())) {
+        const Box header = headerOf(dragPane_);
+        const QPointF below(event->position().x(), header.end().y);
+        Q_EMIT paneMenuRequested(dragPane_, mapToGlobal(below).toPoint());
+    }
     if (ended == Drag::Header && movedSincePress_) {
         const int target = paneAt(event->position());
         if (target != 0 && target != dragPane_) model_->swapPanes(dragPane_, target);
@@ -545,7 +571,7 @@ void CanvasWidget::mouseDoubleClickEvent(QMouseEvent* event) {
     const int pane = paneAt(event->position());
     if (pane != 0 && event->button() == Qt::LeftButton && !inRangeControl(event->position()) &&
         headerOf(pane).contains(pointOf(event->position())) &&
-        !menuButtonOf(headerOf(pane)).contains(pointOf(event->position()))) {
+        !opensMenu(pane, event->position())) {
         model_->toggleMaximised(pane);
         return;
     }
@@ -578,7 +604,7 @@ void CanvasWidget::updateHover(QPointF position) {
         const glm::dvec2 pixel = transformOf(pane).pixelFromWidget(at);
         if (boxOf(model_->photoExtent()).contains(pixel)) hover = Hover{pane, pixel};
     }
-    const int menu = pane != 0 && menuButtonOf(headerOf(pane)).contains(at) ? pane : 0;
+    const int menu = pane != 0 && opensMenu(pane, position) ? pane : 0;
     if (menu != menuHot_) {
         menuHot_ = menu;
         update();
@@ -636,6 +662,9 @@ void CanvasWidget::keyPressEvent(QKeyEvent* event) {
         break;
     case Qt::Key_Escape:
         model_->clearPicks();
+        return;
+    case Qt::Key_Delete:
+        model_->removePick(model_->state().activePick);
         return;
     case Qt::Key_Plus:
     case Qt::Key_Equal:

@@ -13,6 +13,7 @@
 #include <QOpenGLWidget>
 #include <QPoint>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -45,6 +46,8 @@ public:
     /// Where a pane's picture is; empty if it is not shown.
     Box pictureOf(int pane) const;
     Box headerOf(int pane) const;
+    /// The title as it was painted last; a click on it opens the pane's menu.
+    Box titleOf(int pane) const;
     /// Maps between widget and photo for a pane that is shown.
     ViewTransform transformOf(int pane) const;
     /// Zoom in the pane: device pixels per photo pixel.
@@ -100,7 +103,9 @@ private:
     bool inRangeControl(QPointF position) const;
     std::optional<int> pickAt(const ShownPane& pane, glm::dvec2 position) const;
     void changeView(int pane, const View& view);
-    void pickAtPosition(int pane, QPointF position, bool dragging);
+    bool opensMenu(int pane, QPointF position) const;
+    /// `adds`: another pick instead of moving the active one.
+    void pickAtPosition(int pane, QPointF position, bool dragging, bool adds = false);
     void updateHover(QPointF position);
     void updateCursor(QPointF position);
     void drawChrome(const std::vector<ShownPane>& panes);
@@ -121,6 +126,7 @@ private:
     QPointF lastAt_;
     bool movedSincePress_ = false;
     int menuHot_ = 0;
+    std::map<int, Box> titles_; ///< by pane
     int extraFrames_ = 0;
 };
 

@@ -82,6 +82,24 @@ void plate(const ChromePen& pen, glm::dvec2 origin, const std::string& text, ImF
     write(pen, font, size, origin + glm::dvec2(5, 2), colorOf(pen.theme.plateText), text);
 }
 
+glm::dvec2 badgeSize(const ChromePen& pen, const Pick& pick) {
+    return measured(pen.small, pen.smallSize, std::to_string(pick.number)) + glm::dvec2(8, 2);
+}
+
+/// A pick's number on its colour; returns the width.
+double drawBadge(const ChromePen& pen, glm::dvec2 origin, const Pick& pick) {
+    const glm::dvec2 size = badgeSize(pen, pick);
+    const ImU32 color = IM_COL32(pick.color[0], pick.color[1], pick.color[2], 255);
+    origin = glm::round(origin);
+    fill(pen, {origin - 1.0, size + 2.0}, IM_COL32(0, 0, 0, 220), size.y / 2 + 1);
+    fill(pen, {origin, size}, color, size.y / 2);
+    const double luminance = 0.299 * pick.color[0] + 0.587 * pick.color[1] + 0.114 * pick.color[2];
+    write(pen, pen.small, pen.smallSize, origin + glm::dvec2(4, 1),
+          luminance > 128 ? IM_COL32(0, 0, 0, 255) : IM_COL32(255, 255, 255, 255),
+          std::to_string(pick.number));
+    return size.x;
+}
+
 class ClippedTo {
 public:
     ClippedTo(const ChromePen& pen, const Box& box)
@@ -103,8 +121,8 @@ Box menuButtonOf(const Box& header) {
     return {{header.end().x - side, header.origin.y}, {side, side}};
 }
 
-void drawHeader(const ChromePen& pen, const Box& header, const HeaderText& text, bool selected,
-                bool menuHot) {
+Box drawHeader(const ChromePen& pen, const Box& header, const HeaderText& text, bool selected,
+               bool menuHot) {
     const ClippedTo clip(pen, header);
     fill(pen, header, colorOf(selected ? pen.theme.selectedHeader : pen.theme.header));
     const Box menu = menuButtonOf(header);
@@ -117,9 +135,19 @@ void drawHeader(const ChromePen& pen, const Box& header, const HeaderText& text,
               text.tag);
         x += width + 7;
     }
-    const std::string title = elided(pen.text, pen.textSize, text.title, room());
+    if (text.pick) {
+        x += drawBadge(pen, {x, header.center().y - (pen.smallSize + 2) / 2}, *text.pick) + 7;
+    }
+    constexpr double arrow = 12;
+    const std::string title = elided(pen.text, pen.textSize, text.title, room() - arrow);
+    const double titleWidth = measured(pen.text, pen.textSize, title).x + arrow;
+    const Box titleBox{{x - 4, header.origin.y}, {titleWidth + 8, header.size.y}};
     write(pen, pen.text, pen.textSize, {x, baseline}, colorOf(pen.theme.text), title);
-    x += measured(pen.text, pen.textSize, title).x + 10;
+    x += titleWidth;
+    const glm::dvec2 tip(x - 4, header.center().y + 2.5);
+    pen.list->AddTriangleFilled(at(tip + glm::dvec2(-3.5, -4)), at(tip + glm::dvec2(3.5, -4)),
+                                at(tip), colorOf(menuHot ? pen.theme.text : pen.theme.mutedText));
+    x += 10;
     if (room() > 40) {
         const std::string details = elided(pen.small, pen.smallSize, text.details, room());
         write(pen, pen.small, pen.smallSize, {x, baseline + 1.5}, colorOf(pen.theme.mutedText),
@@ -129,6 +157,7 @@ void drawHeader(const ChromePen& pen, const Box& header, const HeaderText& text,
     for (int i = -1; i <= 1; ++i) {
         pen.list->AddCircleFilled(at(menu.center() + glm::dvec2(0, 4.5 * i)), 1.4F, dots, 8);
     }
+    return titleBox;
 }
 
 void drawFrame(const ChromePen& pen, const Box& pane, bool keyboard) {
@@ -156,6 +185,15 @@ void drawMessage(const ChromePen& pen, const Box& picture, const std::string& me
           message, wrap);
 }
 
+void drawNote(const ChromePen& pen, const Box& picture, const std::string& note) {
+    const ClippedTo clip(pen, picture);
+    const std::string shown = elided(pen.small, pen.smallSize, note, picture.size.x - 26);
+    if (shown.empty()) return;
+    const glm::dvec2 size = measured(pen.small, pen.smallSize, shown) + glm::dvec2(10, 4);
+    plate(pen, glm::floor(glm::dvec2(picture.center().x - size.x / 2, picture.end().y - 52)), shown,
+          pen.small, pen.smallSize);
+}
+
 void drawCross(const ChromePen& pen, const Box& picture, glm::dvec2 point) {
     const ClippedTo clip(pen, picture);
     const glm::dvec2 center = glm::floor(point);
@@ -178,18 +216,11 @@ void drawPick(const ChromePen& pen, const Box& picture, glm::dvec2 point, const 
     pen.list->AddCircle(at(center), radius, color, 32, active ? 2.5F : 1.5F);
     if (active) pen.list->AddCircleFilled(at(center), 1.5F, color, 8);
     // The number sits beside the ring, on the side that has room.
-    const std::string number = std::to_string(pick.number);
-    const glm::dvec2 extent = measured(pen.small, pen.smallSize, number);
-    const glm::dvec2 badge = extent + glm::dvec2(8, 2);
+    const glm::dvec2 badge = badgeSize(pen, pick);
     glm::dvec2 origin = center + glm::dvec2(8, -8 - badge.y);
     if (origin.x + badge.x > picture.end().x) origin.x = center.x - 8 - badge.x;
     if (origin.y < picture.origin.y) origin.y = center.y + 8;
-    origin = glm::round(origin);
-    fill(pen, {origin - 1.0, badge + 2.0}, outline, badge.y / 2 + 1);
-    fill(pen, {origin, badge}, color, badge.y / 2);
-    const double luminance = 0.299 * pick.color[0] + 0.587 * pick.color[1] + 0.114 * pick.color[2];
-    write(pen, pen.small, pen.smallSize, origin + glm::dvec2(4, 1),
-          luminance > 128 ? IM_COL32(0, 0, 0, 255) : IM_COL32(255, 255, 255, 255), number);
+    drawBadge(pen, origin, pick);
 }
 
 void drawWipe(const ChromePen& pen, const Box& picture, const Wipe& wipe, const std::string& a,
@@ -247,7 +278,7 @@ void drawColorBar(const ChromePen& pen, const Box& picture, const ScalarStyle& s
     const Box bar{background.origin + glm::dvec2(8, titleHeight + 5), {barWidth, barHeight}};
     for (int i = 0; i < static_cast<int>(barWidth); ++i) {
         const float t = flat ? 0.5F : (static_cast<float>(i) + 0.5F) / static_cast<float>(barWidth);
-        const auto rgb = colorAt(style.map, t);
+        const auto rgb = colorAt(style.map, style.reversed ? 1 - t : t);
         fill(pen, {{bar.origin.x + i, bar.origin.y}, {1, barHeight}},
              IM_COL32(rgb[0], rgb[1], rgb[2], 255));
     }

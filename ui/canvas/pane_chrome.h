@@ -6,6 +6,7 @@
 #include "ui/canvas/canvas_theme.h"
 #include "ui/panes/pane_model.h"
 
+#include <optional>
 #include <string>
 
 struct ImDrawList;
@@ -24,7 +25,8 @@ struct ChromePen {
 };
 
 struct HeaderText {
-    std::string tag; ///< "A", "B" or the pane's number key
+    std::string tag;          ///< "A", "B" or the pane's number key
+    std::optional<Pick> pick; ///< the one that the pane is bound to
     std::string title;
     std::string details; ///< left out from the right when there is no room
 };
@@ -32,13 +34,16 @@ struct HeaderText {
 /// The button at the right end of a header that opens the pane's menu.
 Box menuButtonOf(const Box& header);
 
-void drawHeader(const ChromePen& pen, const Box& header, const HeaderText& text, bool selected,
-                bool menuHot);
+/// Returns where the title is, with the arrow behind it.
+Box drawHeader(const ChromePen& pen, const Box& header, const HeaderText& text, bool selected,
+               bool menuHot);
 void drawFrame(const ChromePen& pen, const Box& pane, bool keyboard);
 void drawProgress(const ChromePen& pen, const Box& picture, double fraction);
 void drawDimmed(const ChromePen& pen, const Box& picture);
 /// Centred and wrapped.
 void drawMessage(const ChromePen& pen, const Box& picture, const std::string& message);
+/// One line on a plate at the lower middle.
+void drawNote(const ChromePen& pen, const Box& picture, const std::string& note);
 /// A cross with an open middle.
 void drawCross(const ChromePen& pen, const Box& picture, glm::dvec2 at);
 void drawPick(const ChromePen& pen, const Box& picture, glm::dvec2 at, const Pick& pick,

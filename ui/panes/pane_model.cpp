@@ -32,13 +32,8 @@ std::vector<float> sampledDifference(const Layer& layer, int side) {
             const Pixel b = pixelContaining(mapPoint(*layer.other, layer.otherRegion, pixel),
                                             layer.other->extent());
             if (!layer.map->covered(a)) continue;
-            float sum = 0;
-            for (std::size_t i = 0; i < (layer.distance ? 3U : 1U); ++i) {
-                const float d = layer.map->at(layer.components[i], a) -
-                                layer.other->at(layer.otherComponents[i], b);
-                sum += layer.distance ? d * d : d;
-            }
-            const float value = layer.distance ? std::sqrt(sum) : sum;
+            const float value =
+                layer.map->at(layer.scalar.channel, a) - layer.other->at(layer.otherChannel, b);
             if (std::isfinite(value)) values.push_back(value);
         }
     }
@@ -50,7 +45,6 @@ std::vector<float> sampledDifference(const Layer& layer, int side) {
 PaneModel::PaneModel(QObject* parent)
     : QObject(parent) {
     PaneState photo;
-    photo.kind = PaneKind::Photo;
     photo.id = nextId_++;
     state_.panes.push_back(photo);
     correct(state_);
@@ -163,6 +157,7 @@ void PaneModel::redo() {
 void PaneModel::setPhoto(std::shared_ptr<const ImagePyramid> photo) {
     photo_ = std::move(photo);
     contents_.clear();
+    comparison_ = {};
     statistics_.clear();
     hover_.reset();
     undo_.clear();
@@ -221,6 +216,20 @@ void PaneModel::removePane(int id) {
     });
 }
 
+int PaneModel::duplicatePane(int id) {
+    const PaneState* original = pane(id);
+    if (original == nullptr || state_.panes.size() >= maximumPanes) return 0;
+    PaneState copy = *original;
+    copy.id = nextId_++;
+    change(tr("Duplicate pane"), {}, [&](WorkspaceState& state) {
+        const auto place = std::ranges::find(state.panes, id, &PaneState::id);
+        state.panes.insert(place + 1, copy);
+        state.selected = copy.id;
+        state.maximised = 0;
+    });
+    return copy.id;
+}
+
 void PaneModel::swapPanes(int first, int second) {
     change(tr("Swap panes"), {}, [&](WorkspaceState& state) {
         PaneState* a = paneIn(state, first);
@@ -232,6 +241,15 @@ void PaneModel::swapPanes(int first, int second) {
 void PaneModel::setPane(const PaneState& pane, const QString& what, const QString& gesture) {
     change(what, gesture, [&](WorkspaceState& state) {
         if (PaneState* target = paneIn(state, pane.id)) *target = pane;
+    });
+}
+
+void PaneModel::changePanes(const std::function<bool(const PaneState&)>& affected,
+                            const std::function<void(PaneState&)>& mutate, const QString& what,
+                            const QString& gesture) {
+    change(what, gesture, [&](WorkspaceState& state) {
+        for (PaneState& pane : state.panes)
+            if (affected(pane)) mutate(pane);
     });
 }
 
@@ -264,7 +282,7 @@ void PaneModel::setColumns(int columns) {
 void PaneModel::stepComponents(int id, int direction) {
     const PaneState* current = pane(id);
     const PaneContent& shown = content(id);
-    if (current == nullptr || !showsScores(current->kind) || !shown.map) return;
+    if (current == nullptr || shown.form != LayerKind::Scores || !shown.map) return;
     const int last = shown.map->channels() - 1;
     PaneState next = *current;
     if (next.singleComponent) {
@@ -354,13 +372,35 @@ void PaneModel::placePick(glm::dvec2 pixel) {
         movePick(state_.activePick, pixel);
         return;
     }
+    addPick(pixel);
+}
+
+void PaneModel::addPick(glm::dvec2 pixel) {
     change(tr("Pick pixel"), "pick", [&](WorkspaceState& state) {
         int number = 1;
-        for (const Pick& pick : state.picks)
-            number = std::max(number, pick.number + 1);
-        state.picks.push_back({number, pixel, pickColor(number), false});
-        state.activePick = static_cast<int>(state.picks.size()) - 1;
+        while (std::ranges::find(state.picks, number, &Pick::number) != state.picks.end())
+            ++number;
+        if (state.activePick >= 0)
+            state.picks[static_cast<std::size_t>(state.activePick)].pinned = true;
+        const auto later = std::ranges::upper_bound(state.picks, number, {}, &Pick::number);
+        state.activePick = static_cast<int>(later - state.picks.begin());
+        state.picks.insert(later, {number, pixel, pickColor(number), false});
     });
+}
+
+void PaneModel::removePick(int index) {
+    if (index < 0 || index >= static_cast<int>(state_.picks.size())) return;
+    change(tr("Remove pick"), {}, [&](WorkspaceState& state) {
+        state.picks.erase(state.picks.begin() + index);
+        if (state.activePick > index) --state.activePick;
+        state.activePick = std::min(state.activePick, static_cast<int>(state.picks.size()) - 1);
+    });
+}
+
+void PaneModel::stepPick(int direction) {
+    const int count = static_cast<int>(state_.picks.size());
+    if (count == 0) return;
+    setActivePick((state_.activePick + direction + count) % count);
 }
 
 void PaneModel::movePick(int index, glm::dvec2 pixel) {
@@ -403,6 +443,12 @@ std::optional<Pick> PaneModel::activePick() const {
     return state_.picks[static_cast<std::size_t>(state_.activePick)];
 }
 
+std::optional<Pick> PaneModel::pickOf(const PaneState& pane) const {
+    if (pane.pick == 0) return activePick();
+    const auto found = std::ranges::find(state_.picks, pane.pick, &Pick::number);
+    return found == state_.picks.end() ? std::nullopt : std::optional(*found);
+}
+
 void PaneModel::setHover(const std::optional<Hover>& hover) {
     if (hover_ == hover) return;
     hover_ = hover;
@@ -417,6 +463,11 @@ void PaneModel::setContent(int id, PaneContent content) {
     contents_[id] = std::move(content);
     std::erase_if(statistics_, [](const auto& entry) { return entry.second.owner.expired(); });
     Q_EMIT contentChanged(id);
+    Q_EMIT changed();
+}
+
+void PaneModel::setComparison(PaneContent content) {
+    comparison_ = std::move(content);
     Q_EMIT changed();
 }
 
@@ -459,37 +510,52 @@ Box PaneModel::regionOf(const PaneContent& content) const {
     return content.region.empty() ? boxOf(photoExtent()) : content.region;
 }
 
+bool PaneModel::showsColors(const PaneState& pane) const {
+    return content(pane.id).form == LayerKind::Scores && !pane.singleComponent;
+}
+
+float PaneModel::whiteningOf(const PaneState& pane, int channel) const {
+    const std::vector<float>& deviations = content(pane.id).deviations;
+    const auto c = static_cast<std::size_t>(std::max(channel, 0));
+    const bool known = c < deviations.size() && deviations[c] > 0;
+    return pane.whiten && known ? 1 / deviations[c] : 1;
+}
+
 Layer PaneModel::layerOf(int id) const {
     Layer layer;
     const PaneState* state = pane(id);
     if (state == nullptr) return layer;
+    const PaneContent& shown = content(id);
     layer.photo = photo_;
     layer.filter = state->smooth ? Filter::Smooth : Filter::Nearest;
-    if (state->kind == PaneKind::Photo) {
+    if (shown.form == LayerKind::Photo) {
         layer.kind = photo_ && photo_->levels() > 0 ? LayerKind::Photo : LayerKind::Empty;
         return layer;
     }
-    if (state->kind == PaneKind::Difference) {
+    if (shown.form == LayerKind::Difference) {
         return differenceOf(state->minuend, state->subtrahend, *state);
     }
-    const PaneContent& shown = content(id);
-    if (!shown.map) return layer;
+    if (!shown.map || shown.form == LayerKind::Empty) return layer;
     layer.map = shown.map;
     layer.fallback = shown.fallback;
     layer.region = regionOf(shown);
     layer.opacity = state->opacity;
     layer.scores = state->scores;
     layer.scalar = state->scalar;
-    const bool falseColors = showsScores(state->kind) && !state->singleComponent;
-    layer.kind = falseColors ? LayerKind::Scores : LayerKind::Scalar;
-    if (!falseColors) {
+    layer.kind = showsColors(*state) ? LayerKind::Scores : LayerKind::Scalar;
+    const auto isFlipped = [&](int component) {
+        return component >= 0 && component < 32 && (state->flips >> component & 1U) != 0;
+    };
+    if (layer.kind == LayerKind::Scalar) {
         layer.scalar.range = rangeOf(id, 0);
+        if (shown.form == LayerKind::Scores && isFlipped(layer.scalar.channel))
+            layer.scalar.reversed = !layer.scalar.reversed;
         return layer;
     }
     for (std::size_t i = 0; i < 3; ++i) {
-        const auto component = static_cast<std::size_t>(std::max(state->scores.components[i], 0));
-        const bool known = component < shown.deviations.size() && shown.deviations[component] > 0;
-        layer.scores.whitening[i] = state->whiten && known ? 1 / shown.deviations[component] : 1;
+        const int component = std::clamp(state->scores.components[i], 0, shown.map->channels() - 1);
+        layer.scores.whitening[i] = whiteningOf(*state, component);
+        layer.scores.flipped[i] = isFlipped(component);
         layer.scores.ranges[i] = rangeOf(id, static_cast<int>(i));
     }
     return layer;
@@ -499,11 +565,15 @@ Layer PaneModel::differenceOf(int minuend, int subtrahend, const PaneState& styl
     Layer layer;
     const PaneState* a = pane(minuend);
     const PaneState* b = pane(subtrahend);
+    if (a == nullptr || b == nullptr || a == b) return layer;
     const PaneContent& first = content(minuend);
     const PaneContent& second = content(subtrahend);
-    if (a == nullptr || b == nullptr || a == b || !first.map || !second.map) return layer;
-    const bool scores = showsScores(a->kind) && showsScores(b->kind);
-    if (scores != (showsScores(a->kind) || showsScores(b->kind))) return layer;
+    const auto isScalar = [&](const PaneState& state, const PaneContent& shown) {
+        const bool scalar = shown.form == LayerKind::Scalar ||
+                            (shown.form == LayerKind::Scores && state.singleComponent);
+        return scalar && shown.map;
+    };
+    if (!isScalar(*a, first) || !isScalar(*b, second)) return layer;
     layer.kind = LayerKind::Difference;
     layer.photo = photo_;
     layer.map = first.map;
@@ -514,37 +584,47 @@ Layer PaneModel::differenceOf(int minuend, int subtrahend, const PaneState& styl
     layer.opacity = style.opacity;
     layer.filter = style.smooth ? Filter::Smooth : Filter::Nearest;
     layer.scalar = style.scalar;
-    layer.distance = scores && !a->singleComponent && !b->singleComponent;
-    layer.components = layer.distance ? a->scores.components
-                                      : std::array<int, 3>{a->scalar.channel, a->scalar.channel,
-                                                           a->scalar.channel};
-    layer.otherComponents =
-        layer.distance
-            ? b->scores.components
-            : std::array<int, 3>{b->scalar.channel, b->scalar.channel, b->scalar.channel};
-    layer.scalar.map = layer.distance ? ColorMap::Magma : ColorMap::BlueRed;
-    if (style.kind != PaneKind::Difference || style.autoRange) {
+    layer.scalar.channel = a->scalar.channel;
+    layer.otherChannel = b->scalar.channel;
+    // The compared pane's own colours are for its own values.
+    const bool isOwnPane = content(style.id).form == LayerKind::Difference;
+    if (!isOwnPane) layer.scalar.map = ColorMap::BlueRed;
+    if (!isOwnPane || style.autoRange) {
         std::vector<float> sample = sampledDifference(layer, 96);
         const int count = static_cast<int>(sample.size());
         if (count == 0) {
             layer.scalar.range = {0, 0};
         } else {
             const auto values = MapBuffer::whole(1, {1, count}, std::move(sample));
-            const ValueRange range = percentileRange(*values, 0, 1, 99);
-            layer.scalar.range = layer.distance ? ValueRange{0, range.high} : symmetric(range);
+            layer.scalar.range = symmetric(percentileRange(*values, 0, 1, 99));
         }
     }
     return layer;
 }
 
+Layer PaneModel::comparisonLayer() const {
+    const PaneState& selected = selectedPane();
+    Layer layer = differenceOf(selected.id, state_.reference, selected);
+    if (layer.kind != LayerKind::Empty || !comparison_.map) return layer;
+    layer.kind = comparison_.form;
+    layer.photo = photo_;
+    layer.map = comparison_.map;
+    layer.region = regionOf(comparison_);
+    layer.filter = selected.smooth ? Filter::Smooth : Filter::Nearest;
+    layer.scalar.map = ColorMap::Magma;
+    layer.scalar.range = {0, percentileRange(*layer.map, 0, 0, 99).high};
+    return layer;
+}
+
 int PaneModel::rangeCount(int id) const {
     const PaneState* state = pane(id);
-    if (state == nullptr || state->kind == PaneKind::Photo) return 0;
-    return showsScores(state->kind) && !state->singleComponent ? 3 : 1;
+    const LayerKind form = content(id).form;
+    if (state == nullptr || form == LayerKind::Photo || form == LayerKind::Empty) return 0;
+    return showsColors(*state) ? 3 : 1;
 }
 
 int PaneModel::channelOf(const PaneState& pane, int index) const {
-    if (!showsScores(pane.kind) || pane.singleComponent) return pane.scalar.channel;
+    if (!showsColors(pane)) return pane.scalar.channel;
     return pane.scores.components[static_cast<std::size_t>(std::clamp(index, 0, 2))];
 }
 
@@ -552,7 +632,7 @@ PaneModel::CachedStatistics& PaneModel::statistics(const std::shared_ptr<const M
                                                    int channel) const {
     CachedStatistics& cached = statistics_[{map.get(), channel}];
     if (cached.owner.lock() != map || cached.revision != map->revision()) {
-        cached = {map, map->revision(), {-1, -1}, {}, std::nullopt};
+        cached = {map, map->revision(), {-1, -1}, {}, {}, std::nullopt};
     }
     return cached;
 }
@@ -561,7 +641,7 @@ ValueRange PaneModel::automaticRange(const PaneState& pane, int channel) const {
     const PaneContent& shown = content(pane.id);
     const auto c = static_cast<std::size_t>(std::max(channel, 0));
     if (!shown.map) return {};
-    if (!shown.map->complete() && c < shown.ranges.size()) return shown.ranges[c];
+    if (c < shown.ranges.size()) return shown.ranges[c];
     // Colours that change with every tile would distract: until the map is complete, those of the
     // fallback hold.
     const std::shared_ptr<const MapBuffer> source =
@@ -569,9 +649,12 @@ ValueRange PaneModel::automaticRange(const PaneState& pane, int channel) const {
     const int inMap = std::min(channel, source->channels() - 1);
     CachedStatistics& cached = statistics(source, inMap);
     const std::array<double, 2> percents{pane.lowPercent, pane.highPercent};
-    if (cached.percents != percents) {
-        cached.range = percentileRange(*source, inMap, pane.lowPercent, pane.highPercent);
+    // What is black anyway must not take part of the range.
+    const ForegroundMask mask = showsColors(pane) ? pane.scores.mask : ForegroundMask{};
+    if (cached.percents != percents || cached.mask != mask) {
+        cached.range = percentileRange(*source, inMap, pane.lowPercent, pane.highPercent, mask);
         cached.percents = percents;
+        cached.mask = mask;
     }
     return cached.range;
 }
@@ -580,15 +663,14 @@ ValueRange PaneModel::rangeOf(int id, int index) const {
     const PaneState* state = pane(id);
     if (state == nullptr) return {};
     const auto i = static_cast<std::size_t>(std::clamp(index, 0, 2));
-    if (state->kind == PaneKind::Difference) return layerOf(id).scalar.range;
+    if (content(id).form == LayerKind::Difference) return layerOf(id).scalar.range;
     const bool single = rangeCount(id) == 1;
     if (!state->autoRange) return single ? state->scalar.range : state->scores.ranges[i];
     const int channel = channelOf(*state, index);
     ValueRange range = automaticRange(*state, channel);
-    const PaneContent& shown = content(id);
-    const auto c = static_cast<std::size_t>(std::max(channel, 0));
-    if (!single && state->whiten && c < shown.deviations.size() && shown.deviations[c] > 0) {
-        range = {range.low / shown.deviations[c], range.high / shown.deviations[c]};
+    if (!single) {
+        const float whitening = whiteningOf(*state, channel);
+        range = {range.low * whitening, range.high * whitening};
     }
     return single && state->scalar.map == ColorMap::BlueRed ? symmetric(range) : range;
 }
@@ -630,11 +712,10 @@ std::optional<Histogram> PaneModel::histogramAt(int id, int index) const {
     CachedStatistics& cached = statistics(source, channel);
     if (!cached.histogram) cached.histogram = histogramOf(*source, channel);
     Histogram histogram = *cached.histogram;
-    const auto c = static_cast<std::size_t>(channel);
-    if (rangeCount(id) == 3 && state->whiten && c < shown.deviations.size() &&
-        shown.deviations[c] > 0) {
-        histogram.range.low /= shown.deviations[c];
-        histogram.range.high /= shown.deviations[c];
+    if (rangeCount(id) == 3) {
+        const float whitening = whiteningOf(*state, channel);
+        histogram.range.low *= whitening;
+        histogram.range.high *= whitening;
     }
     return histogram;
 }
@@ -684,13 +765,8 @@ std::optional<PaneValue> PaneModel::valueIn(const Layer& layer, glm::dvec2 point
         if (!layer.otherRegion.contains(point)) return std::nullopt;
         const Pixel there = pixelContaining(mapPoint(*layer.other, layer.otherRegion, point),
                                             layer.other->extent());
-        float sum = 0;
-        for (std::size_t i = 0; i < (layer.distance ? 3U : 1U); ++i) {
-            const float d = source->at(layer.components[i], at) -
-                            layer.other->at(layer.otherComponents[i], there);
-            sum += layer.distance ? d * d : d;
-        }
-        value.values.push_back(layer.distance ? std::sqrt(sum) : sum);
+        value.values.push_back(source->at(layer.scalar.channel, at) -
+                               layer.other->at(layer.otherChannel, there));
     }
     value.color = colorOf(layer.scalar, value.values.front());
     return value;
@@ -716,7 +792,7 @@ QString PaneModel::describe(int id, const PaneValue& value) const {
     if (state == nullptr || parts.size() < 2) return parts.join("");
     for (int i = 0; i < parts.size(); ++i) {
         const QString name =
-            state->kind == PaneKind::Photo
+            content(id).form == LayerKind::Photo
                 ? QString(QChar("RGB"[i]))
                 : QString("PC%1").arg(state->scores.components[static_cast<std::size_t>(i)] + 1);
         parts[i].prepend(name + " ");

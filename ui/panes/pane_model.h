@@ -21,11 +21,14 @@ namespace loftscope {
 
 /// What has been computed for a pane. Not part of undo: it follows from the state.
 struct PaneContent {
+    /// How the map becomes a picture. Scores are drawn as Scalar where one component is chosen;
+    /// Difference takes the maps of the two panes that the state names.
+    LayerKind form = LayerKind::Empty;
     std::shared_ptr<MapBuffer> map;            ///< PCA scores or a scalar map
     std::shared_ptr<const MapBuffer> fallback; ///< shown where `map` has not arrived
     Box region;                     ///< part of the photo that `map` covers; empty: all of it
-    std::vector<ValueRange> ranges; ///< automatic range per channel where the map itself does not
-                                    ///< tell yet; may be empty
+    std::vector<ValueRange> ranges; ///< automatic range per channel while the map itself does not
+                                    ///< tell; may be empty
     std::vector<float> deviations;  ///< standard deviation per component (for whitening)
     QString title;                  ///< header: "LoftUp"
     QString details;                ///< header: "PCA 1-3, 224 x 336, own basis, fp32"
@@ -78,10 +81,16 @@ public:
     int addPane(PaneState pane);
     /// The last pane stays.
     void removePane(int id);
+    /// Puts a copy behind the pane and returns its id; 0 if there are twelve already.
+    int duplicatePane(int id);
     void swapPanes(int first, int second);
     /// Replaces the pane of the same id. `gesture` not empty: merged with the previous change of
     /// that name into one step of undo.
     void setPane(const PaneState& pane, const QString& what, const QString& gesture = {});
+    /// Changes all panes for which `affected` is true, as one step.
+    void changePanes(const std::function<bool(const PaneState&)>& affected,
+                     const std::function<void(PaneState&)>& mutate, const QString& what,
+                     const QString& gesture = {});
     const PaneState* pane(int id) const;
     const PaneState& selectedPane() const;
     /// 0 if there is no such place.
@@ -110,12 +119,19 @@ public:
 
     /// Moves the active pick, or adds one if there is none or it is pinned.
     void placePick(glm::dvec2 pixel);
+    /// Adds a pick; the one before stays where it is, pinned.
+    void addPick(glm::dvec2 pixel);
+    void removePick(int index);
     void movePick(int index, glm::dvec2 pixel);
     void setActivePick(int index);
     void pinPick();
     void nudgePick(int dx, int dy);
     void clearPicks();
+    /// Another active pick: the next (+1) or the previous (-1).
+    void stepPick(int direction);
     std::optional<Pick> activePick() const;
+    /// The pick that a pane follows: the one it is bound to, else the active one.
+    std::optional<Pick> pickOf(const PaneState& pane) const;
 
     void setHover(const std::optional<Hover>& hover);
     const std::optional<Hover>& hover() const { return hover_; }
@@ -126,12 +142,21 @@ public:
     bool putTile(int id, const Rect& rect, std::span<const float> values);
     /// Dims the panes for which `affected` is true, until their next content.
     void markStale(const std::function<bool(const PaneState&)>& affected);
+    /// A map that panes share has grown: draw again.
+    void announceTiles() { Q_EMIT changed(); }
     void setProgress(int id, double fraction);
+
+    /// The map that CompareMode::Difference shows where scalars cannot be subtracted: the distance
+    /// of features, or why there is none.
+    void setComparison(PaneContent content);
+    const PaneContent& comparison() const { return comparison_; }
 
     /// What the pane draws by itself, with automatic ranges filled in.
     Layer layerOf(int id) const;
-    /// Pane minus reference; Empty if the two cannot be compared.
+    /// Minuend minus subtrahend, point by point; Empty if they are not both scalar maps.
     Layer differenceOf(int minuend, int subtrahend, const PaneState& style) const;
+    /// What CompareMode::Difference draws in the selected pane; Empty if there is nothing.
+    Layer comparisonLayer() const;
     std::optional<PaneValue> valueAt(int id, glm::dvec2 pixel) const;
     /// The same for a layer that no pane owns (a comparison).
     std::optional<PaneValue> valueIn(const Layer& layer, glm::dvec2 pixel) const;
@@ -170,6 +195,7 @@ private:
         std::weak_ptr<const MapBuffer> owner;
         std::size_t revision = 0;
         std::array<double, 2> percents{};
+        ForegroundMask mask;
         ValueRange range;
         std::optional<Histogram> histogram;
     };
@@ -182,6 +208,8 @@ private:
     PaneState* paneIn(WorkspaceState& state, int id) const;
     Box regionOf(const PaneContent& content) const;
     int channelOf(const PaneState& pane, int index) const;
+    bool showsColors(const PaneState& pane) const;
+    float whiteningOf(const PaneState& pane, int channel) const;
     ValueRange automaticRange(const PaneState& pane, int channel) const;
     CachedStatistics& statistics(const std::shared_ptr<const MapBuffer>& map, int channel) const;
 
@@ -192,6 +220,7 @@ private:
     int nextId_ = 1;
     std::shared_ptr<const ImagePyramid> photo_;
     std::map<int, PaneContent> contents_;
+    PaneContent comparison_;
     std::optional<Hover> hover_;
     bool flipped_ = false;
     mutable std::map<std::pair<const MapBuffer*, int>, CachedStatistics> statistics_;

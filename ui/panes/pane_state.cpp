@@ -15,13 +15,4 @@ std::array<std::uint8_t, 3> pickColor(int number) {
     return colors[static_cast<std::size_t>((((number - 1) % count) + count) % count)];
 }
 
-bool showsScores(PaneKind kind) {
-    return kind == PaneKind::LowRes || kind == PaneKind::Upsampled;
-}
-
-bool dependsOnPick(PaneKind kind) {
-    return kind == PaneKind::Attention || kind == PaneKind::SelfAttention ||
-           kind == PaneKind::Similarity;
-}
-
 } // namespace loftscope

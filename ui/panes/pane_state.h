@@ -9,39 +9,33 @@
 #include <array>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace loftscope {
 
-enum class PaneKind {
-    Photo,
-    LowRes,        ///< the backbone's patch tokens
-    Upsampled,     ///< by PaneState::method
-    Attention,     ///< cross-attention of the picked pixel, over the low-res grid
-    SelfAttention, ///< the backbone's, of the picked pixel's patch
-    Similarity,    ///< cosine similarity to the picked pixel
-    Norm,          ///< length of the feature vector
-    Difference     ///< of two panes
-};
+/// A block beyond those of any model: the last one.
+constexpr int lastBlock = 999;
 
 /// What to show in a pane and how. Block, head, components count from 0.
 struct PaneState {
-    int id = 0; ///< given by the model; never used twice
-    PaneKind kind = PaneKind::Photo;
-    std::string method;           ///< upsampler: "loftup", "bilinear"; empty for the low-res grid
+    int id = 0;                   ///< given by the model; never used twice
+    std::string kind = "photo";   ///< key in the table of kinds (ui/window/content_kinds.h)
+    std::string method;           ///< upsampler: "loftup", "bilinear"; empty: the low-res grid
     int block = -1;               ///< of attention; -1: mean over all
     int head = -1;                ///< of attention; -1: mean over all
+    bool ofClassToken = false;    ///< self-attention: of CLS instead of the picked patch
+    int pick = 0;                 ///< number of the pick that the pane follows; 0: the active one
     bool singleComponent = false; ///< PCA: one component as a scalar map instead of false colours
-    ScoreStyle scores;            ///< PCA as false colours; its whitening follows `whiten`
-    bool whiten = false;          ///< divide each component by its standard deviation
-    ScalarStyle scalar;           ///< everything that is one number per pixel
-    bool autoRange = true;        ///< ranges follow the percentiles below
+    ScoreStyle scores;       ///< PCA as false colours; flips and whitening follow the two below
+    std::uint32_t flips = 0; ///< bit c: component c with its sign turned (it is arbitrary)
+    bool whiten = false;     ///< divide each component by its standard deviation
+    ScalarStyle scalar;      ///< everything that is one number per pixel
+    bool autoRange = true;   ///< ranges follow the percentiles below
     double lowPercent = 1;
     double highPercent = 99;
     float opacity = 1;         ///< of the map over the photo; 1 hides the photo
     bool smooth = false;       ///< smooth display of magnified maps
-    std::string basis = "own"; ///< PCA basis: "own", "shared", "locked" or a file's name
+    std::string basis = "own"; ///< PCA basis: "own", "shared", "locked" or "file:PATH"
     int minuend = 0;           ///< Difference: pane that is subtracted from
     int subtrahend = 0;        ///< Difference: pane that is subtracted
     View view;                 ///< while views are not linked
@@ -83,10 +77,5 @@ constexpr int maximumPanes = 12;
 
 /// Colours of picks 1, 2, ...: the colour-blind-safe set of Okabe and Ito, repeated after seven.
 std::array<std::uint8_t, 3> pickColor(int number);
-
-/// True for kinds whose pictures are PCA scores.
-bool showsScores(PaneKind kind);
-/// True for kinds that depend on the picked pixel.
-bool dependsOnPick(PaneKind kind);
 
 } // namespace loftscope

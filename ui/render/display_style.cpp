@@ -10,8 +10,13 @@ namespace {
 
 constexpr std::size_t sampleLimit = std::size_t{1} << 18;
 
-std::vector<float> sampleOf(const MapBuffer& map, int channel) {
+bool isBackground(const ForegroundMask& mask, float score) {
+    return mask.enabled && (score >= mask.threshold) != mask.keepAbove;
+}
+
+std::vector<float> sampleOf(const MapBuffer& map, int channel, const ForegroundMask& mask = {}) {
     const std::span<const float> values = map.channel(channel);
+    const std::span<const float> masking = map.channel(mask.component);
     const std::span<const std::uint8_t> coverage = map.coverage();
     // An odd step that shares no factor with common widths, so that columns are not skipped.
     std::size_t step = std::max<std::size_t>(1, values.size() / sampleLimit);
@@ -19,7 +24,9 @@ std::vector<float> sampleOf(const MapBuffer& map, int channel) {
     std::vector<float> sample;
     sample.reserve(values.size() / step + 1);
     for (std::size_t i = 0; i < values.size(); i += step) {
-        if (coverage[i] != 0 && std::isfinite(values[i])) sample.push_back(values[i]);
+        if (coverage[i] == 0 || !std::isfinite(values[i]) || isBackground(mask, masking[i]))
+            continue;
+        sample.push_back(values[i]);
     }
     return sample;
 }
@@ -44,6 +51,11 @@ Affine affineOf(const ValueRange& range) {
     return {gain, -range.low * gain};
 }
 
+Affine affineOf(const ScalarStyle& style) {
+    const Affine toUnit = affineOf(style.range);
+    return style.reversed ? Affine{-toUnit.gain, 1 - toUnit.bias} : toUnit;
+}
+
 Affine affineOf(const ScoreStyle& style, int rgbIndex) {
     const auto i = static_cast<std::size_t>(rgbIndex);
     const float sign = style.flipped[i] ? -1.0F : 1.0F;
@@ -59,10 +71,7 @@ Rgb colorOf(const ScoreStyle& style, std::span<const float> scores) {
         return scores[static_cast<std::size_t>(std::clamp(component, 0, last))];
     };
     if (scores.empty()) return {0, 0, 0};
-    if (style.mask.enabled) {
-        const float value = score(style.mask.component);
-        if ((value >= style.mask.threshold) != style.mask.keepAbove) return {0, 0, 0};
-    }
+    if (isBackground(style.mask, score(style.mask.component))) return {0, 0, 0};
     Rgb color{};
     for (int i = 0; i < 3; ++i) {
         const float value = score(style.components[static_cast<std::size_t>(i)]);
@@ -77,7 +86,7 @@ Rgb colorOf(const ScoreStyle& style, std::span<const float> scores) {
 }
 
 Rgb colorOf(const ScalarStyle& style, float value) {
-    const Affine affine = affineOf(style.range);
+    const Affine affine = affineOf(style);
     const float t = std::isnan(value) ? value : value * affine.gain + affine.bias;
     const auto bytes = colorAt(style.map, t);
     return {static_cast<float>(bytes[0]) / 255, static_cast<float>(bytes[1]) / 255,
@@ -89,9 +98,9 @@ ValueRange symmetric(const ValueRange& range) {
     return {-reach, reach};
 }
 
-ValueRange percentileRange(const MapBuffer& map, int channel, double lowPercent,
-                           double highPercent) {
-    std::vector<float> sample = sampleOf(map, channel);
+ValueRange percentileRange(const MapBuffer& map, int channel, double lowPercent, double highPercent,
+                           const ForegroundMask& mask) {
+    std::vector<float> sample = sampleOf(map, channel, mask);
     if (sample.empty()) return {0, 0};
     return {atPercent(sample, lowPercent), atPercent(sample, highPercent)};
 }

@@ -53,6 +53,7 @@ struct ScalarStyle {
     int channel = 0;
     ColorMap map = ColorMap::Viridis;
     ValueRange range;
+    bool reversed = false;       ///< the colour map from its end to its beginning
     bool opacityByValue = false; ///< over the photo, low values are transparent
     friend bool operator==(const ScalarStyle&, const ScalarStyle&) = default;
 };
@@ -65,6 +66,8 @@ struct Affine {
 
 /// Range to 0..1; a flat range gives 0.5 everywhere.
 Affine affineOf(const ValueRange& range);
+/// The range and the direction of the colour map.
+Affine affineOf(const ScalarStyle& style);
 /// Channel 0..2 of the style: to 0..1 (linear) or to the argument of the logistic function.
 Affine affineOf(const ScoreStyle& style, int rgbIndex);
 
@@ -77,9 +80,10 @@ Rgb colorOf(const ScalarStyle& style, float value);
 ValueRange symmetric(const ValueRange& range);
 
 /// Range between two percentiles (0..100) of the finite values that have arrived, linearly
-/// interpolated. Large maps are sampled evenly (at most 2^18 values). {0, 0} if there are none.
-ValueRange percentileRange(const MapBuffer& map, int channel, double lowPercent,
-                           double highPercent);
+/// interpolated, where the mask shows the map. Large maps are sampled evenly (at most 2^18
+/// values). {0, 0} if there are none.
+ValueRange percentileRange(const MapBuffer& map, int channel, double lowPercent, double highPercent,
+                           const ForegroundMask& mask = {});
 
 struct Histogram {
     ValueRange range; ///< smallest and largest finite value

@@ -238,8 +238,6 @@ ShaderProgram& LayerRenderer::Resources::programOf(const Layer& layer) {
         define(layer.scores.mask.enabled, "MASK");
     } else if (layer.kind == LayerKind::Scalar) {
         define(layer.scalar.opacityByValue, "OPACITY_BY_VALUE");
-    } else {
-        define(layer.distance, "DISTANCE");
     }
     const QString key = file + " " + defines.join(" ");
     auto found = mapPrograms.find(key);
@@ -258,7 +256,7 @@ void LayerRenderer::Resources::bindColors(ShaderProgram& program, const ScalarSt
     }
     found->second.bind(ColorMapUnit);
     program.set("uColorMap", ColorMapUnit);
-    const Affine affine = affineOf(style.range);
+    const Affine affine = affineOf(style);
     program.set("uRange", affine.gain, affine.bias);
     program.set("uNotANumber", colorOf(style, std::numeric_limits<float>::quiet_NaN()));
 }
@@ -295,11 +293,6 @@ void LayerRenderer::Resources::drawMap(const Layer& layer, const ViewTransform& 
     if (!part) return;
 
     const int lastChannel = layer.map->channels() - 1;
-    const auto inMap = [&](std::array<int, 3> components, int last) {
-        for (int& component : components)
-            component = std::clamp(component, 0, last);
-        return components;
-    };
     ShaderProgram& program = programOf(layer);
     program.bind();
     bindMap(program, layer, view);
@@ -309,8 +302,9 @@ void LayerRenderer::Resources::drawMap(const Layer& layer, const ViewTransform& 
         other.values().setFilter(layer.filter, isMinified(*layer.other, layer.otherRegion, view));
         program.set("uOther", OtherUnit);
         program.set("uOtherRegion", uniformOf(layer.otherRegion));
-        program.set("uComponents", inMap(layer.components, lastChannel));
-        program.set("uOtherComponents", inMap(layer.otherComponents, layer.other->channels() - 1));
+        program.set("uChannel", std::clamp(layer.scalar.channel, 0, lastChannel));
+        program.set("uOtherChannel",
+                    std::clamp(layer.otherChannel, 0, layer.other->channels() - 1));
         bindColors(program, layer.scalar);
     } else if (layer.kind == LayerKind::Scores) {
         std::array<float, 3> gain{};
@@ -321,7 +315,10 @@ void LayerRenderer::Resources::drawMap(const Layer& layer, const ViewTransform& 
             bias[static_cast<std::size_t>(i)] = affine.bias;
         }
         const ForegroundMask& mask = layer.scores.mask;
-        program.set("uComponents", inMap(layer.scores.components, lastChannel));
+        std::array<int, 3> components = layer.scores.components;
+        for (int& component : components)
+            component = std::clamp(component, 0, lastChannel);
+        program.set("uComponents", components);
         program.set("uGain", gain);
         program.set("uBias", bias);
         program.set("uMaskComponent", std::clamp(mask.component, 0, lastChannel));

@@ -30,12 +30,9 @@ struct Layer {
     Box region;      ///< part of the photo that `map` and `fallback` cover, in photo pixels
     Box otherRegion; ///< the same for `other`
     ScoreStyle scores;
-    ScalarStyle scalar; ///< also the colours of a difference
-    /// Channels compared in a difference: the first, or the distance over all three.
-    std::array<int, 3> components{0, 0, 0};
-    std::array<int, 3> otherComponents{0, 0, 0};
-    bool distance = false;
-    float opacity = 1; ///< of the map over the photo
+    ScalarStyle scalar;   ///< also the colours of a difference
+    int otherChannel = 0; ///< of `other`; that of `map` is the scalar's
+    float opacity = 1;    ///< of the map over the photo
     Filter filter = Filter::Nearest;
 };
 

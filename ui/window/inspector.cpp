@@ -83,9 +83,10 @@ Inspector::Inspector(PaneModel* model, Workspace* workspace, QWidget* parent)
 }
 
 int Inspector::attentionPane() const {
-    if (model_->selectedPane().kind == PaneKind::Attention) return model_->selectedPane().id;
+    const auto hasHeads = [](const PaneState& pane) { return kindOf(pane).hasHeads; };
+    if (hasHeads(model_->selectedPane())) return model_->selectedPane().id;
     const auto& panes = model_->state().panes;
-    const auto found = std::ranges::find(panes, PaneKind::Attention, &PaneState::kind);
+    const auto found = std::ranges::find_if(panes, hasHeads);
     return found == panes.end() ? 0 : found->id;
 }
 
@@ -111,7 +112,7 @@ void Inspector::updateValues() {
 
 void Inspector::updateAttention() {
     const PaneState* pane = model_->pane(attentionPane());
-    const AttentionReady* ready = pane != nullptr ? workspace_->attentionOf(pane->method) : nullptr;
+    const AttentionReady* ready = pane != nullptr ? workspace_->attentionFor(*pane) : nullptr;
     grid_->setAttention(ready);
     if (ready == nullptr) {
         attention_->setText({});
@@ -145,8 +146,7 @@ void Inspector::updateModels() {
     if (!workspace_->upsamplerName().isEmpty()) row(tr("Upsampler"), workspace_->upsamplerName());
     row(tr("Channels"), QString::number(features->channels));
     row(tr("Input"), tr("%1 px").arg(sizeText(features->input)));
-    row(tr("Tokens"),
-        tr("%1 of %2 px").arg(sizeText(features->scores->extent)).arg(features->patch));
+    row(tr("Tokens"), tr("%1 of %2 px").arg(sizeText(features->tokens)).arg(features->patch));
     row(tr("Maps"), tr("%1 px").arg(sizeText(features->output)));
     models_->setText("<table cellspacing='0'>" + rows + "</table>");
 }

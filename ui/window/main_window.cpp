@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ui/window/main_window.h"
 
+#include "ui/window/pane_menu.h"
+
 #include <QApplication>
 #include <QClipboard>
 #include <QCloseEvent>
@@ -197,6 +199,14 @@ void MainWindow::makeMenus() {
     }));
     view->addAction(findChild<QDockWidget*>("inspectorDock")->toggleViewAction());
 
+    QMenu* paneMenu = menuBar()->addMenu(tr("&Pane"));
+    paneMenu->setToolTipsVisible(true);
+    connect(paneMenu, &QMenu::aboutToShow, this, [this, paneMenu] {
+        paneMenu->clear();
+        qDeleteAll(paneMenu->findChildren<QMenu*>(QString(), Qt::FindDirectChildrenOnly));
+        fillPaneMenu(*paneMenu, model_, *workspace_, model_.state().selected);
+    });
+
     QMenu* compare = menuBar()->addMenu(tr("&Compare"));
     add(compare, tr("Use the pane as &A"), QKeySequence(Qt::Key_A),
         [this] { model_.setReference(model_.state().selected); });
@@ -284,11 +294,10 @@ void MainWindow::connectWorkspace() {
             [this](const QString& sentence, const QString&) { errorBar_->showError(sentence); });
     connect(canvas_, &CanvasWidget::paneMenuRequested, this, [this](int pane, const QPoint& at) {
         model_.select(pane);
-        QMenu menu(this);
-        menu.addAction(tr("Maximise"), this, [this, pane] { model_.toggleMaximised(pane); });
-        menu.addAction(tr("Use as A"), this, [this, pane] { model_.setReference(pane); });
-        menu.addAction(tr("Remove"), this, [this, pane] { model_.removePane(pane); });
-        menu.exec(at);
+        auto* menu = new QMenu(this);
+        menu->setAttribute(Qt::WA_DeleteOnClose);
+        fillPaneMenu(*menu, model_, *workspace_, pane);
+        menu->popup(at);
     });
     clock_.setInterval(250);
     connect(&clock_, &QTimer::timeout, this, &MainWindow::updateStatus);

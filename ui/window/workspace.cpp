@@ -4,7 +4,6 @@
 #include <QFileInfo>
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 namespace loftscope {
@@ -12,25 +11,19 @@ namespace loftscope {
 namespace {
 
 constexpr int staleAfterMs = 150;
+/// Maps that no pane shows are kept below this size, so that going back is instant.
+constexpr std::int64_t keptMapValues = std::int64_t{16} << 20U;
 
 QString textOf(const std::filesystem::path& path) {
     return QString::fromStdString(path.string());
 }
 
-QString sizeText(const Extent& extent) {
-    return QStringLiteral("%1 \u00d7 %2").arg(extent.width).arg(extent.height);
+bool isFeaturePane(const PaneState& pane) {
+    return kindOf(pane).isFeatures;
 }
 
-std::shared_ptr<MapBuffer> bufferOf(const FloatMap& map) {
-    return MapBuffer::whole(map.channels, map.extent, map.values);
-}
-
-/// Two standard deviations on either side: where the percentiles are not known yet.
-std::vector<ValueRange> rangesOf(const std::vector<float>& deviations) {
-    std::vector<ValueRange> ranges;
-    for (const float deviation : deviations)
-        ranges.push_back({-2 * deviation, 2 * deviation});
-    return ranges;
+bool isAboutPick(const MapRequest& request) {
+    return request.pixel.has_value();
 }
 
 } // namespace
@@ -39,46 +32,64 @@ Workspace::Workspace(PaneModel* model, WorkspaceOptions options, QObject* parent
     : QObject(parent)
     , model_(model)
     , options_(std::move(options))
+    , context_{*model, answers_, features_, methods_}
     , bridge_(options_.engine) {
+    updateMethods();
     makeDefaultLayout();
     refresh([](const PaneState&) { return true; });
     staleTimer_.setSingleShot(true);
     staleTimer_.setInterval(staleAfterMs);
     connect(&staleTimer_, &QTimer::timeout, this, [this] {
-        model_->markStale([](const PaneState& pane) { return dependsOnPick(pane.kind); });
+        model_->markStale([this](const PaneState& pane) {
+            const auto needs = kindOf(pane).needs(pane, context_);
+            const Answer* answer = needs.empty() ? nullptr : context_.answerTo(needs.front());
+            return answer != nullptr && isAboutPick(answer->asked) &&
+                   answer->described != answer->asked;
+        });
     });
     connect(&bridge_, &EngineBridge::answered, this, &Workspace::onAnswer);
     connect(model_, &PaneModel::picksChanged, this, &Workspace::onPicks);
     connect(model_, &PaneModel::paneChanged, this, [this](int id) {
-        requestFields();
-        refresh([id](const PaneState& pane) { return pane.id == id; });
+        requestMissing();
+        refresh([id](const PaneState& pane) { return pane.id == id || pane.kind == "difference"; });
+        updateComparison();
     });
+    connect(model_, &PaneModel::layoutChanged, this, [this] {
+        requestMissing();
+        refresh([](const PaneState& pane) {
+            return pane.kind == "difference" || pane.basis == "shared";
+        });
+    });
+    connect(model_, &PaneModel::compareChanged, this, &Workspace::updateComparison);
+    connect(model_, &PaneModel::selectionChanged, this, &Workspace::updateComparison);
+    connect(model_, &PaneModel::viewChanged, this, &Workspace::lookAtCursor);
+    connect(model_, &PaneModel::hoverChanged, this, &Workspace::lookAtCursor);
+}
+
+void Workspace::updateMethods() {
+    methods_.clear();
+    for (MethodInfo& method : Engine::methods()) {
+        const bool usable = !method.needsWeights || options_.engine.weights.contains(method.key);
+        methods_.push_back({std::move(method), usable});
+    }
 }
 
 void Workspace::makeDefaultLayout() {
-    const bool loftUp = !options_.engine.loftUp.empty();
+    const bool loftUp = options_.engine.weights.contains("loftup");
     const std::string best = loftUp ? "loftup" : "bilinear";
     WorkspaceState state = model_->state();
-    const auto add = [&](PaneKind kind, const std::string& method = {}) {
-        PaneState pane;
+    const auto add = [&](PaneState pane) {
         pane.id = state.panes.empty() ? 1 : state.panes.back().id + 1;
-        pane.kind = kind;
-        pane.method = method;
-        if (!showsScores(kind)) {
-            pane.lowPercent = 0;
-            pane.highPercent = 100;
-        }
-        if (kind == PaneKind::Similarity) pane.scalar.map = ColorMap::Magma;
         state.panes.push_back(pane);
         return pane.id;
     };
     state.panes.clear();
-    add(PaneKind::Photo);
-    add(PaneKind::LowRes);
-    state.reference = add(PaneKind::Upsampled, "bilinear");
-    state.selected = loftUp ? add(PaneKind::Upsampled, best) : state.reference;
-    add(PaneKind::Attention, best);
-    add(PaneKind::Similarity, best);
+    add(paneShowing("photo"));
+    add(paneShowing("features"));
+    state.reference = add(paneShowing("features", "bilinear"));
+    state.selected = loftUp ? add(paneShowing("features", best)) : state.reference;
+    add(paneShowing("attention", best));
+    add(paneShowing("similarity", best));
     model_->setState(std::move(state), {});
 }
 
@@ -111,6 +122,15 @@ void Workspace::cancel() {
     bridge_.engine().cancelAll();
 }
 
+void Workspace::retry() {
+    std::erase_if(answers_, [](const auto& entry) {
+        return entry.second.state == Answer::State::Failed ||
+               entry.second.state == Answer::State::Cancelled;
+    });
+    requestMissing();
+    refresh([](const PaneState&) { return true; });
+}
+
 void Workspace::submitted(quint64 id) {
     lastId_ = std::max(lastId_, id);
     setBusy(true);
@@ -127,139 +147,149 @@ void Workspace::setBusy(bool busy) {
     Q_EMIT busyChanged(busy);
 }
 
-void Workspace::requestFields() {
-    if (!features_) return;
-    for (const std::string& method : shownMethods()) {
-        if (fieldIds_.contains(method)) continue;
-        const quint64 id = bridge_.engine().computeField(method);
-        fieldIds_[method] = id;
-        submitted(id);
-    }
+void Workspace::ask(const MapRequest& request) {
+    const auto [entry, isNew] = answers_.try_emplace(slotOf(request));
+    Answer& answer = entry->second;
+    if (!isNew && answer.asked == request) return;
+    answer.asked = request;
+    answer.state = Answer::State::Waiting;
+    answer.progress = 0;
+    answer.id = bridge_.engine().compute(request);
+    submitted(answer.id);
+    if (isAboutPick(request) && !staleTimer_.isActive()) staleTimer_.start();
 }
 
-std::vector<std::string> Workspace::shownMethods() const {
-    std::vector<std::string> methods{"bilinear"}; // quick, and what shows until others are there
-    for (const PaneState& pane : model_->state().panes) {
-        if (!pane.method.empty() && std::ranges::find(methods, pane.method) == methods.end())
-            methods.push_back(pane.method);
+void Workspace::requestMissing() {
+    if (!features_) return;
+    std::vector<MapRequest> wanted;
+    // Quick, and what shows until others are there.
+    for (const char* method : {"", "bilinear"}) {
+        MapRequest request;
+        request.method = method;
+        wanted.push_back(request);
     }
-    return methods;
+    const auto add = [&](const std::vector<MapRequest>& more) {
+        wanted.insert(wanted.end(), more.begin(), more.end());
+    };
+    // Maps come before what is said about a pixel of them.
+    const std::vector<PaneState>& panes = model_->state().panes;
+    for (const PaneState& pane : panes)
+        if (isFeaturePane(pane)) add(kindOf(pane).needs(pane, context_));
+    for (const PaneState& pane : panes)
+        if (!isFeaturePane(pane)) add(kindOf(pane).needs(pane, context_));
+    const WorkspaceState& state = model_->state();
+    const PaneState* reference = model_->pane(state.reference);
+    if (state.compare == CompareMode::Difference && reference != nullptr) {
+        if (const auto distance = distanceRequest(model_->selectedPane(), *reference, context_))
+            wanted.push_back(*distance);
+    }
+    for (const MapRequest& request : wanted)
+        ask(request);
+    std::erase_if(answers_, [&](const auto& entry) {
+        const Answer& answer = entry.second;
+        const bool isWanted = std::ranges::any_of(
+            wanted, [&](const MapRequest& each) { return slotOf(each) == entry.first; });
+        if (isWanted) return false;
+        const bool isLarge =
+            answer.map && answer.map->channels() * answer.map->extent().area() > keptMapValues;
+        const bool isOfNoPick =
+            isAboutPick(answer.asked) &&
+            std::ranges::find(state.picks, answer.asked.pick, &Pick::number) == state.picks.end();
+        return isLarge || isOfNoPick || answer.state != Answer::State::Done;
+    });
 }
 
 void Workspace::onPicks() {
-    const auto pick = model_->activePick();
-    std::optional<Pixel> pixel;
-    if (pick && model_->photo()) pixel = pixelContaining(pick->at, model_->photoExtent());
-    if (pixel == askedPixel_) return;
-    askedPixel_ = pixel;
-    if (pixel && features_) {
-        sendPick();
-        return;
-    }
-    attentions_.clear();
-    similarities_.clear();
-    refresh([](const PaneState& pane) { return dependsOnPick(pane.kind); });
+    requestMissing();
+    refresh(followsPick);
     Q_EMIT attentionChanged();
 }
 
-void Workspace::sendPick() {
-    std::vector<std::string> methods = shownMethods();
-    pickId_ = bridge_.engine().pick(*askedPixel_, methods);
-    submitted(pickId_);
-    for (const std::string& method : methods) {
-        if (method != "loftup") continue;
-        similarityId_ = bridge_.engine().similarity(*askedPixel_, method);
-        submitted(similarityId_);
-    }
-    if (!staleTimer_.isActive()) staleTimer_.start();
+void Workspace::lookAtCursor() {
+    const Extent photo = model_->photoExtent();
+    if (photo.area() == 0) return;
+    const View view = model_->viewOf(model_->state().selected);
+    glm::dvec2 at = view.fitted ? boxOf(photo).center() : view.center;
+    if (model_->hover()) at = model_->hover()->at;
+    bridge_.engine().lookAt(at.x / static_cast<double>(photo.width),
+                            at.y / static_cast<double>(photo.height));
+}
+
+void Workspace::setBasis(const std::string& basis) {
+    model_->changePanes(
+        isFeaturePane, [&](PaneState& pane) { pane.basis = basis; }, tr("Choose basis"));
+}
+
+void Workspace::lockBases() {
+    std::vector<MapRequest> shown;
+    for (const PaneState& pane : model_->state().panes)
+        if (isFeaturePane(pane)) shown.push_back(scoresRequest(pane, context_));
+    submitted(bridge_.engine().lockBases(shown));
+    std::erase_if(answers_, [](const auto& entry) { return entry.second.asked.basis == "locked"; });
+    setBasis("locked");
+}
+
+void Workspace::saveBasis(const PaneState& pane, const std::filesystem::path& path) {
+    submitted(bridge_.engine().saveBasis(scoresRequest(pane, context_), path));
 }
 
 // --- answers ----------------------------------------------------------------------------------
 
-void Workspace::onAnswer(quint64 id, const EngineEvent& event) {
-    const auto current = [&](const std::string& method) {
-        const auto found = fieldIds_.find(method);
-        return found != fieldIds_.end() && found->second == id;
-    };
-    const auto showsMethod = [](const std::string& method) {
-        return [method](const PaneState& pane) {
-            return pane.kind == PaneKind::Upsampled && pane.method == method;
-        };
-    };
+Answer* Workspace::answerOf(quint64 id) {
+    for (auto& [slot, answer] : answers_)
+        if (answer.id == id) return &answer;
+    return nullptr;
+}
+
+void Workspace::onAnswer(quint64 id, const PreparedEvent& prepared) {
+    const EngineEvent& event = prepared.event;
+    Answer* const answer = answerOf(id);
     if (const auto* photo = std::get_if<PhotoDecoded>(&event)) {
-        if (id == openId_) onPhoto(*photo);
+        if (id == openId_) onPhoto(*photo, prepared.pyramid);
     } else if (const auto* ready = std::get_if<FeaturesReady>(&event)) {
         if (id == openId_) onFeatures(*ready);
     } else if (const auto* begun = std::get_if<FieldBegun>(&event)) {
-        if (!current(begun->method)) return;
-        Field field;
-        field.name = QString::fromStdString(begun->name);
-        field.map = std::make_shared<MapBuffer>(begun->components, begun->extent,
-                                                Extent{begun->tile, begun->tile});
-        fields_[begun->method] = std::move(field);
-        refresh(showsMethod(begun->method));
+        if (answer != nullptr) onBegun(*answer, *begun, prepared.buffer);
     } else if (const auto* fitted = std::get_if<FieldFitted>(&event)) {
-        if (!current(fitted->method)) return;
-        Field& field = fields_[fitted->method];
-        field.deviations = fitted->deviations;
-        field.explained = fitted->explained;
-        field.fitted = true;
-        refresh(showsMethod(fitted->method));
+        if (answer != nullptr) onFitted(*answer, *fitted);
     } else if (const auto* tile = std::get_if<FieldTile>(&event)) {
-        if (!current(tile->method)) return;
-        Field& field = fields_[tile->method];
-        if (!field.map->put(tile->rect, tile->scores)) return;
-        // Panes learn of a complete map at once, of others from time to time.
-        if (field.map->complete()) {
-            const bool bilinear = tile->method == "bilinear";
-            refresh([&](const PaneState& pane) {
-                return pane.kind == PaneKind::Upsampled &&
-                       (bilinear || pane.method == tile->method);
-            });
-        } else {
-            for (const PaneState& pane : model_->state().panes)
-                if (showsMethod(tile->method)(pane))
-                    model_->setProgress(pane.id, field.map->coveredFraction());
-        }
+        if (answer != nullptr) onTile(*answer, *tile);
     } else if (const auto* attention = std::get_if<AttentionReady>(&event)) {
-        if (id == pickId_) onAttention(*attention);
-    } else if (const auto* similarity = std::get_if<SimilarityReady>(&event)) {
-        if (id != pickId_ && id != similarityId_) return;
-        similarities_[similarity->method] = bufferOf(*similarity->cosines);
-        staleTimer_.stop();
-        refresh([&](const PaneState& pane) {
-            return pane.kind == PaneKind::Similarity && pane.method == similarity->method;
-        });
+        if (answer != nullptr) onAttention(*answer, *attention);
+    } else if (const auto* map = std::get_if<MapReady>(&event)) {
+        if (answer == nullptr) return;
+        answer->map = prepared.buffer;
+        answer->described = map->request;
+        refreshShowing(*answer);
     } else if (const auto* changed = std::get_if<ModelChanged>(&event)) {
         onModel(*changed);
+    } else if (const auto* saved = std::get_if<BasisSaved>(&event)) {
+        Q_EMIT basisSaved(textOf(saved->path));
     } else if (const auto* progress = std::get_if<StageProgress>(&event)) {
-        for (const auto& [method, fieldId] : fieldIds_) {
-            if (fieldId != id || !fields_.contains(method) || fields_[method].fitted) continue;
+        if (answer != nullptr) {
+            answer->progress = progress->fraction;
             for (const PaneState& pane : model_->state().panes)
-                if (showsMethod(method)(pane)) model_->setProgress(pane.id, progress->fraction);
+                if (shows(pane, *answer) && model_->content(pane.id).progress >= 0)
+                    model_->setProgress(pane.id, progress->fraction);
         }
         Q_EMIT progressed(QString::fromStdString(progress->stage), progress->fraction);
     } else if (const auto* ended = std::get_if<RequestEnded>(&event)) {
         onEnded(id, *ended);
     } else if (std::holds_alternative<EngineIdle>(event)) {
-        if (id >= lastId_) setBusy(false);
+        onIdle(id);
     }
 }
 
-void Workspace::onPhoto(const PhotoDecoded& photo) {
+void Workspace::onPhoto(const PhotoDecoded& photo,
+                        const std::shared_ptr<const ImagePyramid>& pyramid) {
     photoPath_ = photo.path;
     picture_ = photo.picture;
     features_.reset();
-    lowMap_.reset();
-    fields_.clear();
-    fieldIds_.clear();
-    attentions_.clear();
-    similarities_.clear();
-    askedPixel_.reset();
+    answers_.clear();
     // The same picture again, with another model: what was picked stays.
-    const bool same = model_->photo() &&
+    const bool same = model_->photo() && model_->photo()->levels() > 0 &&
                       model_->photo()->level(0).pixels().data() == photo.picture.pixels().data();
-    if (!same) model_->setPhoto(ImagePyramid::of(photo.picture));
+    if (!same) model_->setPhoto(pyramid);
     refresh([](const PaneState&) { return true; });
     Q_EMIT attentionChanged();
     if (same) return;
@@ -270,32 +300,44 @@ void Workspace::onPhoto(const PhotoDecoded& photo) {
 
 void Workspace::onFeatures(const FeaturesReady& ready) {
     features_ = ready;
-    lowMap_ = bufferOf(*ready.scores);
     for (const std::string& warning : ready.warnings)
         Q_EMIT noted(QString::fromStdString(warning));
+    requestMissing();
     refresh([](const PaneState&) { return true; });
-    requestFields();
-    onPicks();
+    updateComparison();
     Q_EMIT featuresShown();
 }
 
-void Workspace::onAttention(const AttentionReady& ready) {
-    attentions_[ready.method] = ready;
-    staleTimer_.stop();
-    // The default is the last block; a model with fewer blocks than chosen gets its last one.
-    const std::vector<PaneState> panes = model_->state().panes;
-    for (PaneState pane : panes) {
-        if (pane.kind != PaneKind::Attention || pane.method != ready.method) continue;
-        const bool first = !blockChosen_ && pane.block < 0;
-        if (!first && pane.block < ready.blocks && pane.head < ready.heads) continue;
-        pane.block = ready.blocks - 1;
-        blockChosen_ = true;
-        pane.head = std::min(pane.head, ready.heads - 1);
-        model_->setPane(pane, {});
-    }
-    refresh([&](const PaneState& pane) {
-        return pane.kind == PaneKind::Attention && pane.method == ready.method;
-    });
+void Workspace::onBegun(Answer& answer, const FieldBegun& begun,
+                        const std::shared_ptr<MapBuffer>& map) {
+    answer.map = map;
+    answer.described = begun.request;
+    answer.deviations.clear();
+    answer.shares.clear();
+    answer.fittedOn.clear();
+    refreshShowing(answer);
+}
+
+void Workspace::onFitted(Answer& answer, const FieldFitted& fitted) {
+    answer.deviations = fitted.deviations;
+    answer.shares = fitted.shares;
+    answer.fittedOn = QString::fromStdString(fitted.fittedOn);
+    answer.preview = fitted.preview;
+    refreshShowing(answer);
+    if (!fitted.preview) Q_EMIT scoresChanged();
+}
+
+void Workspace::onTile(Answer& answer, const FieldTile& tile) {
+    if (answer.map && answer.map->put(tile.rect, tile.scores)) model_->announceTiles();
+}
+
+void Workspace::onAttention(Answer& answer, const AttentionReady& ready) {
+    answer.attention = std::make_shared<const AttentionReady>(ready);
+    answer.described = ready.request;
+    answer.attentionMaps.clear();
+    for (const SharedMap& map : ready.maps)
+        answer.attentionMaps.push_back(MapBuffer::whole(map->channels, map->extent, map->values));
+    refreshShowing(answer);
     Q_EMIT attentionChanged();
 }
 
@@ -306,44 +348,53 @@ void Workspace::onModel(const ModelChanged& changed) {
     const QString name = QString::fromStdString(changed.name);
     if (changed.backbone) {
         Q_EMIT noted(tr("%1 is a backbone, %2: it is used now.").arg(file, name));
+        // A locked basis belongs to the features of the model before.
+        model_->changePanes([](const PaneState& pane) { return pane.basis == "locked"; },
+                            [](PaneState& pane) { pane.basis = "own"; }, {});
         if (!picture_.empty()) openPicture(picture_, textOf(photoPath_));
         return;
     }
     upsamplerName_ = name;
     Q_EMIT noted(tr("%1 is an upsampler, %2: it is used now.").arg(file, name));
-    options_.engine.loftUp = changed.path;
-    fields_.erase("loftup");
-    fieldIds_.erase("loftup");
-    attentions_.erase("loftup");
-    similarities_.erase("loftup");
-    const std::vector<std::string> methods = shownMethods();
-    if (std::ranges::find(methods, "loftup") == methods.end()) {
-        PaneState pane;
-        pane.kind = PaneKind::Upsampled;
-        pane.method = "loftup";
-        model_->addPane(pane);
-    }
-    refresh([](const PaneState& pane) { return pane.method == "loftup"; });
-    requestFields();
-    askedPixel_.reset();
-    onPicks();
+    options_.engine.weights["loftup"] = changed.path;
+    updateMethods();
+    // What was made with the old weights, and what was dropped for the new ones.
+    std::erase_if(answers_, [](const auto& entry) {
+        const MapRequest& asked = entry.second.asked;
+        return entry.second.state != Answer::State::Done || asked.method == "loftup" ||
+               asked.other == "loftup" || !asked.sharedBy.empty();
+    });
+    const auto& panes = model_->state().panes;
+    if (std::ranges::find(panes, "loftup", &PaneState::method) == panes.end())
+        model_->addPane(paneShowing("features", "loftup"));
+    requestMissing();
+    refresh([](const PaneState&) { return true; });
 }
 
 void Workspace::onEnded(quint64 id, const RequestEnded& ended) {
-    if (!ended.error) return;
-    const bool cancelled = ended.error->code == ErrorCode::Cancelled;
-    if (!cancelled) Q_EMIT failed(QString::fromStdString(ended.error->message));
-    for (const auto& [method, fieldId] : fieldIds_) {
-        if (fieldId != id) continue;
-        for (const PaneState& pane : model_->state().panes) {
-            if (pane.kind != PaneKind::Upsampled || pane.method != method) continue;
-            PaneContent content = model_->content(pane.id);
-            content.progress = -1;
-            content.message = cancelled ? tr("Cancelled") : tr("Failed: see the bar below");
-            if (content.map) content.details = tr("cancelled, bilinear where unfinished");
-            model_->setContent(pane.id, content);
-        }
+    const bool cancelled = ended.error && ended.error->code == ErrorCode::Cancelled;
+    if (ended.error && !cancelled) Q_EMIT failed(QString::fromStdString(ended.error->message));
+    Answer* const answer = answerOf(id);
+    if (answer == nullptr) return;
+    answer->state = Answer::State::Done;
+    if (cancelled) answer->state = Answer::State::Cancelled;
+    if (ended.error && !cancelled) {
+        answer->state = Answer::State::Failed;
+        answer->trouble = QString::fromStdString(ended.error->message);
     }
+    const MapRequest::What what = answer->asked.what;
+    refreshShowing(*answer);
+    if (what == MapRequest::What::Scores) Q_EMIT scoresChanged();
+}
+
+void Workspace::onIdle(quint64 id) {
+    // Nothing is said of what was dropped before it began.
+    for (auto& [slot, answer] : answers_) {
+        if (answer.id > id || answer.state != Answer::State::Waiting) continue;
+        answer.state = Answer::State::Cancelled;
+        refreshShowing(answer);
+    }
+    if (id >= lastId_) setBusy(false);
 }
 
 // --- contents ---------------------------------------------------------------------------------
@@ -351,130 +402,43 @@ void Workspace::onEnded(quint64 id, const RequestEnded& ended) {
 void Workspace::refresh(const std::function<bool(const PaneState&)>& affected) {
     const std::vector<PaneState> panes = model_->state().panes;
     for (const PaneState& pane : panes)
-        if (affected(pane)) model_->setContent(pane.id, contentOf(pane));
+        if (affected(pane)) model_->setContent(pane.id, kindOf(pane).content(pane, context_));
 }
 
-PaneContent Workspace::contentOf(const PaneState& pane) const {
-    switch (pane.kind) {
-    case PaneKind::Photo: {
-        PaneContent content;
-        content.title = tr("Photo");
-        if (model_->photo()) content.details = sizeText(model_->photoExtent());
-        content.message = tr("Drop a photo here");
-        return content;
-    }
-    case PaneKind::LowRes:
-    case PaneKind::Upsampled:
-        return scoresContent(pane);
-    case PaneKind::Attention:
-        return attentionContent(pane);
-    case PaneKind::Similarity:
-        return similarityContent(pane);
-    default:
-        return {};
-    }
+bool Workspace::shows(const PaneState& pane, const Answer& answer) const {
+    const std::string slot = slotOf(answer.asked);
+    return std::ranges::any_of(kindOf(pane).needs(pane, context_),
+                               [&](const MapRequest& need) { return slotOf(need) == slot; });
 }
 
-QString Workspace::labelOf(const std::string& method) const {
-    if (method == "loftup") return QStringLiteral("LoftUp");
-    if (method.empty()) return tr("low-res");
-    return QString::fromStdString(method);
+void Workspace::refreshShowing(const Answer& answer) {
+    using What = MapRequest::What;
+    // The quick maps stand in for all others.
+    const bool isStandIn = answer.asked.what == What::Scores &&
+                           (answer.asked.method.empty() || answer.asked.method == "bilinear");
+    refresh([&](const PaneState& pane) {
+        return shows(pane, answer) || (isStandIn && isFeaturePane(pane));
+    });
+    if (answer.asked.what == What::Distance) updateComparison();
 }
 
-PaneContent Workspace::scoresContent(const PaneState& pane) const {
-    PaneContent content;
-    const bool low = pane.kind == PaneKind::LowRes;
-    const QString label = labelOf(pane.method);
-    content.title = low ? tr("Low-res") : label.left(1).toUpper() + label.mid(1);
-    content.message = model_->photo() ? tr("Waiting for the backbone") : QString();
-    if (!features_) return content;
-    std::array<int, 3> shown = pane.scores.components;
-    const QString components = pane.singleComponent
-                                   ? tr("PCA %1").arg(pane.scalar.channel + 1)
-                                   : tr("PCA %1-%2").arg(shown[0] + 1).arg(shown[2] + 1);
-    const auto describe = [&](const Extent& extent, double explained) {
-        QString text = sizeText(extent) + ", " + components;
-        if (shown == std::array<int, 3>{0, 1, 2} && !pane.singleComponent)
-            text += tr(" (%1 % of variance)").arg(explained * 100, 0, 'f', 0);
-        return text + tr(", own basis");
-    };
-    if (low) {
-        content.map = lowMap_;
-        content.deviations = features_->deviations;
-        content.details = describe(lowMap_->extent(), features_->explained);
-        return content;
-    }
-    const auto found = fields_.find(pane.method);
-    if (found == fields_.end()) {
-        content.message = tr("Waiting for its turn");
-        return content;
-    }
-    const Field& field = found->second;
-    content.map = field.map;
-    content.deviations = field.deviations;
-    if (field.map->complete()) {
-        content.details = describe(field.map->extent(), field.explained);
-        return content;
-    }
-    const auto bilinear = fields_.find("bilinear");
-    const bool preview = bilinear != fields_.end() && bilinear->second.map->complete();
-    content.fallback = preview ? bilinear->second.map : lowMap_;
-    content.progress = field.fitted ? field.map->coveredFraction() : 0;
-    content.details =
-        tr("%1, %2 preview")
-            .arg(sizeText(field.map->extent()), preview ? tr("bilinear") : tr("low-res"));
-    if (field.fitted) content.ranges = rangesOf(field.deviations);
-    return content;
+void Workspace::updateComparison() {
+    const WorkspaceState& state = model_->state();
+    const PaneState* reference = model_->pane(state.reference);
+    if (state.compare != CompareMode::Difference || reference == nullptr) return;
+    requestMissing();
+    model_->setComparison(distanceContent(model_->selectedPane(), *reference, context_));
 }
 
-QString Workspace::pickLabel() const {
-    const auto pick = model_->activePick();
-    return pick ? tr("pick %1").arg(pick->number) : QString();
+const AttentionReady* Workspace::attentionFor(const PaneState& pane) const {
+    if (!kindOf(pane).hasHeads) return nullptr;
+    const auto needs = kindOf(pane).needs(pane, context_);
+    const Answer* answer = needs.empty() ? nullptr : context_.answerTo(needs.front());
+    return answer == nullptr ? nullptr : answer->attention.get();
 }
 
-PaneContent Workspace::attentionContent(const PaneState& pane) const {
-    PaneContent content;
-    content.title = tr("Attention");
-    content.details = labelOf(pane.method);
-    content.message = tr("Click a pixel:\nwhich patches does its feature come from?");
-    const auto found = attentions_.find(pane.method);
-    if (found == attentions_.end()) return content;
-    const AttentionReady& ready = found->second;
-    const int block = std::min(pane.block, ready.blocks - 1);
-    const int head = std::min(pane.head, ready.heads - 1);
-    const std::size_t index = ready.indexOf(block, head);
-    content.map = bufferOf(*ready.maps[index]);
-    content.unit = tr("share of attention");
-    if (ready.blocks * ready.heads == 1) {
-        content.details = tr("%1, interpolation weights").arg(labelOf(pane.method));
-        return content;
-    }
-    content.details =
-        labelOf(pane.method) + ", " +
-        (block < 0 ? tr("mean of %1 blocks").arg(ready.blocks)
-                   : tr("block %1 of %2").arg(block + 1).arg(ready.blocks)) +
-        ", " + (head < 0 ? tr("mean of %1 heads").arg(ready.heads) : tr("head %1").arg(head + 1));
-    return content;
-}
-
-PaneContent Workspace::similarityContent(const PaneState& pane) const {
-    PaneContent content;
-    content.title = tr("Similarity");
-    content.details = labelOf(pane.method);
-    content.message = tr("Click a pixel:\nwhich others have a similar feature?");
-    const auto found = similarities_.find(pane.method);
-    if (found == similarities_.end()) return content;
-    content.map = found->second;
-    content.unit = tr("cosine similarity");
-    content.details =
-        tr("%1, %2, to %3")
-            .arg(labelOf(pane.method), sizeText(found->second->extent()), pickLabel());
-    return content;
-}
-
-const AttentionReady* Workspace::attentionOf(const std::string& method) const {
-    const auto found = attentions_.find(method);
-    return found == attentions_.end() ? nullptr : &found->second;
+const Answer* Workspace::scoresFor(const PaneState& pane) const {
+    return isFeaturePane(pane) ? context_.answerTo(scoresRequest(pane, context_)) : nullptr;
 }
 
 QString Workspace::photoName() const {

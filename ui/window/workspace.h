@@ -4,6 +4,8 @@
 #pragma once
 
 #include "ui/panes/pane_model.h"
+#include "ui/window/answers.h"
+#include "ui/window/content_kinds.h"
 #include "ui/window/engine_bridge.h"
 
 #include <QElapsedTimer>
@@ -12,10 +14,9 @@
 #include <QTimer>
 
 #include <filesystem>
-#include <map>
-#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace loftscope {
 
@@ -37,6 +38,8 @@ public:
     void openPicture(const Image& picture, const QString& name);
     void useModel(const std::filesystem::path& path);
     void cancel();
+    /// Asks again for what failed or was cancelled.
+    void retry();
 
     /// Something is being computed or has not been shown yet.
     bool busy() const { return busy_; }
@@ -46,65 +49,71 @@ public:
     const std::optional<FeaturesReady>& features() const { return features_; }
     /// Name of the upsampler "loftup" as recognised; empty until it was loaded by hand.
     QString upsamplerName() const { return upsamplerName_; }
-    /// Of the active pick; null if there is none yet.
-    const AttentionReady* attentionOf(const std::string& method) const;
+
+    /// What kinds of content are asked with; for menus and panels.
+    const KindContext& context() const { return context_; }
+    /// Of an attention pane; null if there is none yet.
+    const AttentionReady* attentionFor(const PaneState& pane) const;
+    /// Of a feature pane; null if it was never asked for.
+    const Answer* scoresFor(const PaneState& pane) const;
+
+    /// Gives every feature pane the basis: "own", "shared", "locked" or "file:PATH".
+    void setBasis(const std::string& basis);
+    /// Keeps the bases that the feature panes show now, also for photos to come.
+    void lockBases();
+    /// Writes the pane's basis; `basisSaved` or `failed` follows.
+    void saveBasis(const PaneState& pane, const std::filesystem::path& path);
 
 Q_SIGNALS:
     void photoShown(const QString& path);
     void featuresShown();
     void attentionChanged();
+    /// A map has got its basis, or is whole.
+    void scoresChanged();
+    void basisSaved(const QString& path);
     void progressed(const QString& stage, double fraction);
     void busyChanged(bool busy);
     void failed(const QString& sentence);
     void noted(const QString& sentence);
 
 private:
-    struct Field {
-        QString name;
-        std::shared_ptr<MapBuffer> map;
-        std::vector<float> deviations;
-        double explained = 0;
-        bool fitted = false;
-    };
-
     void makeDefaultLayout();
-    void onAnswer(quint64 id, const EngineEvent& event);
-    void onPhoto(const PhotoDecoded& photo);
+    void updateMethods();
+    void onAnswer(quint64 id, const PreparedEvent& prepared);
+    void onPhoto(const PhotoDecoded& photo, const std::shared_ptr<const ImagePyramid>& pyramid);
     void onFeatures(const FeaturesReady& ready);
-    void onAttention(const AttentionReady& ready);
     void onModel(const ModelChanged& changed);
+    void onBegun(Answer& answer, const FieldBegun& begun, const std::shared_ptr<MapBuffer>& map);
+    void onFitted(Answer& answer, const FieldFitted& fitted);
+    void onTile(Answer& answer, const FieldTile& tile);
+    void onAttention(Answer& answer, const AttentionReady& ready);
     void onEnded(quint64 id, const RequestEnded& ended);
+    void onIdle(quint64 id);
     void onPicks();
-    void sendPick();
-    /// Asks for the maps of methods that panes show and that are not there.
-    void requestFields();
+    /// The answer that this id is about; null if something newer was asked.
+    Answer* answerOf(quint64 id);
+    /// Asks for what the panes lack.
+    void requestMissing();
+    void ask(const MapRequest& request);
+    void updateComparison();
+    void lookAtCursor();
     void refresh(const std::function<bool(const PaneState&)>& affected);
-    PaneContent contentOf(const PaneState& pane) const;
-    PaneContent scoresContent(const PaneState& pane) const;
-    PaneContent attentionContent(const PaneState& pane) const;
-    PaneContent similarityContent(const PaneState& pane) const;
-    QString labelOf(const std::string& method) const;
-    std::vector<std::string> shownMethods() const;
+    /// The panes that show the answer, or show it until theirs is there.
+    void refreshShowing(const Answer& answer);
+    bool shows(const PaneState& pane, const Answer& answer) const;
     void submitted(quint64 id);
     void setBusy(bool busy);
-    QString pickLabel() const;
 
     PaneModel* model_;
     WorkspaceOptions options_;
+    std::vector<UsableMethod> methods_;
     std::filesystem::path photoPath_;
     Image picture_;
     std::optional<FeaturesReady> features_;
-    std::shared_ptr<MapBuffer> lowMap_;
-    std::map<std::string, Field> fields_;
-    std::map<std::string, quint64> fieldIds_;
-    std::map<std::string, AttentionReady> attentions_;
-    std::map<std::string, std::shared_ptr<MapBuffer>> similarities_;
-    std::optional<Pixel> askedPixel_;
-    bool blockChosen_ = false; ///< the attention pane has left its default
+    Answers answers_;
+    KindContext context_;
     QString upsamplerName_;
     quint64 openId_ = 0;
-    quint64 pickId_ = 0;
-    quint64 similarityId_ = 0;
     quint64 lastId_ = 0;
     bool busy_ = false;
     QElapsedTimer clock_;
