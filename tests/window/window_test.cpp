@@ -221,8 +221,7 @@ TEST_F(WindowTest, ClosingWhileBusyEnds) {
     open(large);
     window->openFile(madeUpPhoto("large.png", 700, 600));
     // Until LoftUp works on its map.
-    ASSERT_TRUE(
-        QTest::qWaitFor([&] { return contentOf("features", "loftup").map != nullptr; }, 60000));
+    waitForFirstColours();
     EXPECT_FALSE(contentOf("features", "loftup").map->complete());
     EXPECT_TRUE(window->workspace().busy());
     window->close();
@@ -235,8 +234,7 @@ TEST_F(WindowTest, CancelInTheMiddleLeavesThePreview) {
     large.workspace.engine.tile = 16;
     open(large);
     window->openFile(madeUpPhoto("large.png", 700, 600));
-    ASSERT_TRUE(
-        QTest::qWaitFor([&] { return contentOf("features", "loftup").map != nullptr; }, 60000));
+    waitForFirstColours();
     window->workspace().cancel();
     waitIdle(*window);
     EXPECT_FALSE(window->errorBar().isVisible());
