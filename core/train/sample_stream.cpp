@@ -61,16 +61,16 @@ struct Region {
     bool flip;
 };
 
-/// H x W x 3 bytes to S x S x 3 floats in 0..255. Own loops: LibTorch's resize would start a pool
-/// of threads in every worker.
-std::vector<float> resampled(const at::Tensor& pixels, const Region& region, std::int64_t side) {
+/// A photo's bytes to the H x W x 3 floats of `extent`, in 0..255. Own loops: LibTorch's resize
+/// would start a pool of threads in every worker.
+std::vector<float> resampled(const at::Tensor& pixels, const Region& region, const Extent& extent) {
     const std::int64_t width = pixels.size(1);
     const auto* in = pixels.const_data_ptr<std::uint8_t>();
-    const Taps rows = triangleTaps(region.y, region.height, pixels.size(0), side);
-    const Taps columns = triangleTaps(region.x, region.width, width, side);
-    std::vector<float> out(static_cast<std::size_t>(side * side * 3));
+    const Taps rows = triangleTaps(region.y, region.height, pixels.size(0), extent.height);
+    const Taps columns = triangleTaps(region.x, region.width, width, extent.width);
+    std::vector<float> out(static_cast<std::size_t>(extent.area() * 3));
     std::vector<float> line(static_cast<std::size_t>(width * 3));
-    for (std::int64_t y = 0; y < side; ++y) {
+    for (std::int64_t y = 0; y < extent.height; ++y) {
         std::fill(line.begin(), line.end(), 0.0F);
         const auto& vertical = rows.weights[static_cast<std::size_t>(y)];
         for (std::size_t k = 0; k < vertical.size(); ++k) {
@@ -80,7 +80,7 @@ std::vector<float> resampled(const at::Tensor& pixels, const Region& region, std
             for (std::int64_t i = 0; i < width * 3; ++i)
                 line[static_cast<std::size_t>(i)] += vertical[k] * static_cast<float>(source[i]);
         }
-        for (std::int64_t x = 0; x < side; ++x) {
+        for (std::int64_t x = 0; x < extent.width; ++x) {
             const auto& horizontal = columns.weights[static_cast<std::size_t>(x)];
             const std::int64_t begin = columns.begin[static_cast<std::size_t>(x)];
             std::array<float, 3> sum{};
@@ -88,28 +88,30 @@ std::vector<float> resampled(const at::Tensor& pixels, const Region& region, std
                 for (std::size_t c = 0; c < 3; ++c)
                     sum[c] += horizontal[k] * line[(static_cast<std::size_t>(begin) + k) * 3 + c];
             }
-            const std::int64_t target = region.flip ? side - 1 - x : x;
-            std::copy(sum.begin(), sum.end(), out.begin() + (y * side + target) * 3);
+            const std::int64_t target = region.flip ? extent.width - 1 - x : x;
+            std::copy(sum.begin(), sum.end(), out.begin() + (y * extent.width + target) * 3);
         }
     }
     return out;
 }
 
-at::Tensor resampledLabels(const at::Tensor& labels, const Region& region, std::int64_t side) {
+at::Tensor resampledLabels(const at::Tensor& labels, const Region& region, const Extent& extent) {
     const at::Tensor source = labels.contiguous();
     const auto* in = source.const_data_ptr<std::int64_t>();
-    at::Tensor result = at::empty({side, side}, at::kLong);
+    at::Tensor result = at::empty({extent.height, extent.width}, at::kLong);
     auto* out = result.mutable_data_ptr<std::int64_t>();
-    const auto nearest = [&](double origin, double length, std::int64_t i, std::int64_t limit) {
+    const auto nearest = [](double origin, double length, std::int64_t i, std::int64_t side,
+                            std::int64_t limit) {
         const double centre =
             origin + (static_cast<double>(i) + 0.5) * length / static_cast<double>(side);
         return std::clamp<std::int64_t>(static_cast<std::int64_t>(centre), 0, limit - 1);
     };
-    for (std::int64_t y = 0; y < side; ++y) {
-        const std::int64_t row = nearest(region.y, region.height, y, labels.size(0));
-        for (std::int64_t x = 0; x < side; ++x) {
-            const std::int64_t column = nearest(region.x, region.width, x, labels.size(1));
-            out[y * side + (region.flip ? side - 1 - x : x)] = in[row * labels.size(1) + column];
+    const auto [height, width] = extent;
+    for (std::int64_t y = 0; y < height; ++y) {
+        const std::int64_t row = nearest(region.y, region.height, y, height, labels.size(0));
+        for (std::int64_t x = 0; x < width; ++x) {
+            const std::int64_t column = nearest(region.x, region.width, x, width, labels.size(1));
+            out[y * width + (region.flip ? width - 1 - x : x)] = in[row * labels.size(1) + column];
         }
     }
     return result;
@@ -158,15 +160,17 @@ std::int64_t photoOf(std::uint64_t seed, std::int64_t sample, std::int64_t photo
 
 } // namespace
 
-TrainingSample cutSample(const TrainingPhoto& photo, std::int64_t side,
+TrainingSample cutSample(const TrainingPhoto& photo, const Extent& extent,
                          const Augmentation& augmentation, CounterRandom random) {
     const auto height = static_cast<double>(photo.pixels.size(0));
     const auto width = static_cast<double>(photo.pixels.size(1));
     const double share = random.uniform(augmentation.smallestShare, 1.0);
     const double stretch = std::exp(random.uniform(-1, 1) * std::log(augmentation.largestStretch));
-    const double edge = std::sqrt(share) * std::min(height, width);
-    const double cropWidth = std::min(width, edge * std::sqrt(stretch));
-    const double cropHeight = std::min(height, edge / std::sqrt(stretch));
+    const double aspect = static_cast<double>(extent.width) / static_cast<double>(extent.height);
+    const double largest = std::min(width, height * aspect); // width of the largest crop
+    const double cropWidth = std::min(width, std::sqrt(share) * largest * std::sqrt(stretch));
+    const double cropHeight =
+        std::min(height, std::sqrt(share) * (largest / aspect) / std::sqrt(stretch));
     Region region{};
     region.width = cropWidth;
     region.height = cropHeight;
@@ -174,11 +178,11 @@ TrainingSample cutSample(const TrainingPhoto& photo, std::int64_t side,
     region.y = random.uniform() * (height - cropHeight);
     region.flip = augmentation.flips && random.chance(0.5);
 
-    std::vector<float> pixels = resampled(photo.pixels, region, side);
+    std::vector<float> pixels = resampled(photo.pixels, region, extent);
     // Masks come from the colours of the photo, not from jittered ones.
     const std::size_t labelMaps = photo.labels.size();
     const std::size_t scales = augmentation.overSegmentation.scales.size();
-    std::vector<std::size_t> chosen(labelMaps + scales);
+    std::vector<std::size_t> chosen(augmentation.masks ? labelMaps + scales : 0);
     std::iota(chosen.begin(), chosen.end(), std::size_t{0});
     if (!augmentation.allMaskMaps && !chosen.empty()) {
         const bool fromLabels = labelMaps > 0 && (scales == 0 || random.chance(0.5));
@@ -190,18 +194,20 @@ TrainingSample cutSample(const TrainingPhoto& photo, std::int64_t side,
         chosen = {choice};
     }
     TrainingSample sample;
+    sample.region = {region.x / width, region.y / height, region.width / width,
+                     region.height / height, region.flip};
     OverSegmentation overSegmentation = augmentation.overSegmentation;
     overSegmentation.scales.clear();
     for (const std::size_t map : chosen) {
         if (map < labelMaps) {
-            sample.segments.push_back(resampledLabels(photo.labels[map], region, side));
+            sample.segments.push_back(resampledLabels(photo.labels[map], region, extent));
         } else {
             overSegmentation.scales.push_back(
                 augmentation.overSegmentation.scales[map - labelMaps]);
         }
     }
     if (!overSegmentation.scales.empty()) {
-        at::Tensor bytes = at::empty({side, side, 3}, at::kByte);
+        at::Tensor bytes = at::empty({extent.height, extent.width, 3}, at::kByte);
         std::transform(
             pixels.begin(), pixels.end(), bytes.mutable_data_ptr<std::uint8_t>(), [](float value) {
                 return static_cast<std::uint8_t>(std::lround(std::clamp(value, 0.0F, 255.0F)));
@@ -211,11 +217,11 @@ TrainingSample cutSample(const TrainingPhoto& photo, std::int64_t side,
     }
 
     if (augmentation.colorJitter > 0) jitterColors(pixels, augmentation.colorJitter, random);
-    sample.picture = at::empty({3, side, side});
+    sample.picture = at::empty({3, extent.height, extent.width});
     auto* out = sample.picture.mutable_data_ptr<float>();
-    for (std::int64_t i = 0; i < side * side; ++i) {
+    for (std::int64_t i = 0; i < extent.area(); ++i) {
         for (std::int64_t c = 0; c < 3; ++c)
-            out[c * side * side + i] = pixels[static_cast<std::size_t>(i * 3 + c)] / 255.0F;
+            out[c * extent.area() + i] = pixels[static_cast<std::size_t>(i * 3 + c)] / 255.0F;
     }
     return sample;
 }
@@ -247,8 +253,9 @@ struct SampleStream::State {
             auto loaded = guarded("reading a training photo", [&] { return source.load(photo); });
             if (loaded) {
                 TrainingSample sample =
-                    cutSample(*loaded, options.side(index), options.augmentation, random);
+                    cutSample(*loaded, options.extent(index), options.augmentation, random);
                 sample.index = index;
+                sample.photo = photo;
                 return sample;
             }
             const std::lock_guard lock(mutex);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/base/error.h"
+#include "core/base/geometry.h"
 #include "core/train/counter_random.h"
 #include "core/train/over_segmentation.h"
 #include "core/train/photo_source.h"
@@ -20,9 +21,10 @@
 namespace loftscope {
 
 struct Augmentation {
-    double smallestShare = 0.35; ///< of the area of the largest square in the photo, at least
-    double largestStretch =
-        1.2; ///< aspect of the crop, between this and its inverse; it becomes a square
+    /// Of the area of the largest crop of the sample's aspect in the photo, at least.
+    double smallestShare = 0.35;
+    /// The crop's aspect is the sample's times something between this and its inverse.
+    double largestStretch = 1.2;
     bool flips = true;
     double colorJitter = 0.2; ///< brightness, contrast and saturation factors: 1 -+ this
     /// Over-segmentations to choose from, beside the label maps that the photo has.
@@ -31,16 +33,28 @@ struct Augmentation {
     /// or all of them, one after another. Nested maps applied in turn are dominated by the
     /// coarsest, so one at a time is the default.
     bool allMaskMaps = false;
+    bool masks = true; ///< otherwise samples have none
+};
+
+/// The part of a photo that a sample shows, in shares of the photo's width and height.
+struct CropRegion {
+    double x = 0;
+    double y = 0;
+    double width = 1;
+    double height = 1;
+    bool flip = false; ///< shown left to right
 };
 
 struct TrainingSample {
     std::int64_t index = 0;
-    at::Tensor picture;               ///< 3 x S x S, fp32, 0..1
-    std::vector<at::Tensor> segments; ///< S x S, int64: label maps as in segmentRefine
+    std::int64_t photo = 0; ///< which one of the source
+    CropRegion region;
+    at::Tensor picture;               ///< 3 x H x W, fp32, 0..1
+    std::vector<at::Tensor> segments; ///< H x W, int64: label maps as in segmentRefine
 };
 
-/// Cuts one sample out of a photo; `side` S in pixels.
-TrainingSample cutSample(const TrainingPhoto& photo, std::int64_t side,
+/// Cuts one sample out of a photo; `extent` is its size H x W.
+TrainingSample cutSample(const TrainingPhoto& photo, const Extent& extent,
                          const Augmentation& augmentation, CounterRandom random);
 
 struct SampleStreamOptions {
@@ -48,8 +62,8 @@ struct SampleStreamOptions {
     /// Which samples the stream delivers: the index of the one at a position 0, 1, ...
     std::function<std::int64_t(std::int64_t position)> index;
     int threads = 1;
-    std::int64_t ahead = 8;                               ///< samples that may wait
-    std::function<std::int64_t(std::int64_t index)> side; ///< S of a sample
+    std::int64_t ahead = 8;                           ///< samples that may wait
+    std::function<Extent(std::int64_t index)> extent; ///< of a sample
     Augmentation augmentation;
 };
 

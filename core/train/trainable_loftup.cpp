@@ -330,16 +330,23 @@ at::Tensor TrainableLoftUp::forward(const at::Tensor& normalised, const at::Tens
         .permute({0, 3, 1, 2});
 }
 
-void TrainableLoftUp::updateStatistics() {
+Result<void> TrainableLoftUp::updateStatistics(const ProcessGroup& group) {
     const c10::NoGradGuard noGrad;
+    std::vector<at::Tensor> sums;
+    for (const auto& [index, gathered] : gathered_) {
+        sums.push_back(gathered.mean);
+        sums.push_back(gathered.variance);
+    }
+    LOFTSCOPE_CHECK(group.sum(sums));
     for (const auto& [index, gathered] : gathered_) {
         const std::string name = fmt::format("upsampler.first_conv.{}.", index);
-        const auto passes = static_cast<double>(gathered.passes);
+        const auto passes = static_cast<double>(gathered.passes * group.size());
         buffers_.at(name + "running_mean").lerp_(gathered.mean / passes, statisticsMomentum);
         buffers_.at(name + "running_var").lerp_(gathered.variance / passes, statisticsMomentum);
         buffers_.at(name + "num_batches_tracked").add_(1);
     }
     gathered_.clear();
+    return {};
 }
 
 void TrainableLoftUp::average(const TrainableLoftUp& other, double decay) {

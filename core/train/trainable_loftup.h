@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/geometry.h"
 #include "core/train/counter_random.h"
+#include "core/train/process_group.h"
 #include "core/upsample/loftup_spec.h"
 #include "core/weights/state_dict.h"
 
@@ -63,8 +64,9 @@ public:
                        const LoftUpPass& pass, const Rect& window) const;
 
     /// Moves the running statistics a tenth of the way towards the mean of what training passes
-    /// gathered since the last call. Once per optimiser step, however many passes it was made of.
-    void updateStatistics();
+    /// gathered since the last call, in all processes. Once per optimiser step, however many passes
+    /// it was made of.
+    Result<void> updateStatistics(const ProcessGroup& group = {});
     /// Every parameter and running statistic becomes decay * own + (1 - decay) * other's.
     void average(const TrainableLoftUp& other, double decay);
     /// An independent copy.

@@ -8,6 +8,7 @@
 #include "core/weights/safetensors.h"
 #include "core/weights/tensor_sink.h"
 
+#include <ATen/ops/full.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -15,6 +16,7 @@
 #include <chrono>
 #include <deque>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <span>
 #include <sstream>
@@ -38,7 +40,7 @@ struct Checkpoint {
     double seconds = 0;
 };
 
-Result<Checkpoint> readCheckpoint(const fs::path& path, const UpsamplerRecipe& recipe) {
+Result<Checkpoint> readCheckpoint(const fs::path& path, const std::string& recipe) {
     LOFTSCOPE_TRY(const auto mapped, MappedFile::open(path));
     TensorFile file;
     file.path = path;
@@ -51,7 +53,7 @@ Result<Checkpoint> readCheckpoint(const fs::path& path, const UpsamplerRecipe& r
         return fail(ErrorCode::Malformed,
                     fmt::format("'{}' is not a checkpoint of a training run.", path.string()));
     }
-    if (recorded("recipe") != recipe.describe()) {
+    if (recorded("recipe") != recipe) {
         return fail(ErrorCode::Mismatch,
                     fmt::format("The run in '{}' was begun with other options ({}): use the same "
                                 "ones to resume it, or "
@@ -105,41 +107,58 @@ std::string durationText(double seconds) {
     return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-} // namespace
-
-StateDict exportedState(const TrainableLoftUp& model) {
-    StateDict state = model.state();
-    for (auto& [key, tensor] : state) {
-        const bool exact = key.ends_with(".biases") || key.ends_with("running_mean") ||
-                           key.ends_with("running_var") || !tensor.is_floating_point();
-        tensor = tensor.to(at::kCPU);
-        if (!exact) tensor = tensor.to(at::kHalf);
+/// Gives every process the state of the first, which alone has read or prepared it.
+Result<void> agree(Trainer& trainer) {
+    const ProcessGroup& group = trainer.group();
+    if (group.size() == 1) return {};
+    const auto own = static_cast<std::int64_t>(std::hash<std::string>{}(trainer.describe()));
+    const at::Tensor recipe = at::full({1}, own, at::kLong);
+    LOFTSCOPE_CHECK(group.takeFromFirst({recipe}));
+    if (recipe.item<std::int64_t>() != own) {
+        return fail(ErrorCode::Mismatch,
+                    fmt::format("The processes of this run were started with different options: "
+                                "give rank {} those of rank 0.",
+                                group.rank()));
     }
-    return state;
+    const StateDict state = trainer.state();
+    std::vector<at::Tensor> tensors;
+    for (const auto& [key, tensor] : state)
+        tensors.push_back(tensor);
+    LOFTSCOPE_CHECK(group.takeFromFirst(tensors));
+    return trainer.restore(state);
 }
 
-Result<TrainingRunReport> runTraining(UpsamplerTrainer& trainer, const TrainingRunOptions& options,
+} // namespace
+
+Result<TrainingRunReport> runTraining(Trainer& trainer, const TrainingRunOptions& options,
                                       const RunContext& context) {
-    std::error_code code;
-    fs::create_directories(options.folder, code);
-    if (code)
-        return fail(ErrorCode::WriteFailed, fmt::format("The folder '{}' cannot be made: {}.",
-                                                        options.folder.string(), code.message()));
+    const ProcessGroup& group = trainer.group();
     const fs::path checkpointPath = options.folder / "checkpoint.safetensors";
     const fs::path logPath = options.folder / "log.jsonl";
-
     double earlier = 0;
-    if (fs::exists(checkpointPath, code)) {
-        LOFTSCOPE_TRY(const Checkpoint checkpoint,
-                      readCheckpoint(checkpointPath, trainer.recipe()));
-        LOFTSCOPE_CHECK(trainer.restore(checkpoint.state));
-        earlier = checkpoint.seconds;
+    std::ofstream log;
+    if (group.first()) {
+        std::error_code code;
+        fs::create_directories(options.folder, code);
+        if (code)
+            return fail(ErrorCode::WriteFailed,
+                        fmt::format("The folder '{}' cannot be made: {}.", options.folder.string(),
+                                    code.message()));
+        if (fs::exists(checkpointPath, code)) {
+            LOFTSCOPE_TRY(const Checkpoint checkpoint,
+                          readCheckpoint(checkpointPath, trainer.describe()));
+            LOFTSCOPE_CHECK(trainer.restore(checkpoint.state));
+            earlier = checkpoint.seconds;
+        } else {
+            LOFTSCOPE_CHECK(trainer.prepare(context));
+        }
+        LOFTSCOPE_CHECK(trimLog(logPath, trainer.steps()));
+        log.open(logPath, std::ios::app);
+        if (!log)
+            return fail(ErrorCode::WriteFailed,
+                        fmt::format("The log '{}' cannot be written.", logPath.string()));
     }
-    LOFTSCOPE_CHECK(trimLog(logPath, trainer.steps()));
-    std::ofstream log(logPath, std::ios::app);
-    if (!log)
-        return fail(ErrorCode::WriteFailed,
-                    fmt::format("The log '{}' cannot be written.", logPath.string()));
+    LOFTSCOPE_CHECK(agree(trainer));
 
     TrainingRunReport report;
     report.firstStep = trainer.steps();
@@ -147,56 +166,62 @@ Result<TrainingRunReport> runTraining(UpsamplerTrainer& trainer, const TrainingR
     std::deque<LossReport> recent;
 
     const auto save = [&]() -> Result<void> {
+        if (!group.first()) return {};
         const double seconds = earlier + secondsSince(start);
         StateDict state;
         for (const auto& [key, tensor] : trainer.state())
             state[key] = tensor.to(at::kCPU);
         LOFTSCOPE_CHECK(writeSafetensors(checkpointPath, {state.begin(), state.end()},
                                          {{"format", "loftscope-training"},
-                                          {"recipe", trainer.recipe().describe()},
+                                          {"recipe", trainer.describe()},
                                           {"step", fmt::format("{}", trainer.steps())},
                                           {"seconds", fmt::format("{}", seconds)}}));
-        const auto write = [&](const char* name, const TrainableLoftUp& model) -> Result<void> {
-            std::map<std::string, std::string> metadata = options.exportMetadata;
-            metadata["layout"] = "loftup";
-            metadata["channels"] = fmt::format("{}", model.spec().channels);
-            metadata["steps"] = fmt::format("{}", trainer.steps());
-            metadata["samples"] = fmt::format("{}", trainer.steps() * trainer.recipe().batch *
-                                                        trainer.recipe().accumulation);
-            metadata["training_seconds"] = fmt::format("{:.0f}", seconds);
-            metadata["recipe"] = trainer.recipe().describe();
-            const StateDict exported = exportedState(model);
-            return writeSafetensors(options.folder / name, {exported.begin(), exported.end()},
-                                    metadata);
-        };
         LOFTSCOPE_CHECK(writeText(options.folder / "curves.html",
-                                  trainingPage(readText(logPath), trainer.recipe().describe())));
-        LOFTSCOPE_CHECK(write("loftup.safetensors", trainer.student()));
-        if (const TrainableLoftUp* teacher = trainer.teacher())
-            LOFTSCOPE_CHECK(write("loftup_ema.safetensors", *teacher));
+                                  trainingPage(readText(logPath), trainer.describe())));
+        for (const ExportedModel& model : trainer.exports()) {
+            std::map<std::string, std::string> metadata = options.exportMetadata;
+            metadata.insert(model.metadata.begin(), model.metadata.end());
+            metadata["steps"] = fmt::format("{}", trainer.steps());
+            metadata["samples"] = fmt::format("{}", trainer.steps() * trainer.photosPerStep());
+            metadata["training_seconds"] = fmt::format("{:.0f}", seconds);
+            metadata["recipe"] = trainer.describe();
+            LOFTSCOPE_CHECK(writeSafetensors(options.folder / model.file,
+                                             {model.tensors.begin(), model.tensors.end()},
+                                             metadata));
+        }
         return {};
     };
     const auto preview = [&]() -> Result<void> {
-        return options.preview ? options.preview(trainer, trainer.steps()) : Result<void>{};
+        return options.preview && group.first() ? options.preview(trainer.steps()) : Result<void>{};
     };
 
+    // A process that stopped within a step would leave the others waiting: they stop together,
+    // after it.
+    RunContext stepContext = context;
+    if (group.size() > 1) stepContext.stop = {};
     std::int64_t saved = -1;
-    const auto photosPerStep =
-        static_cast<double>(trainer.recipe().batch * trainer.recipe().accumulation);
-    while (trainer.steps() < options.steps && !context.stop.stop_requested()) {
+    const auto photosPerStep = static_cast<double>(trainer.photosPerStep());
+    bool budgetSpent = false;
+    for (;;) {
+        LOFTSCOPE_TRY(const bool over, group.any(trainer.steps() >= options.steps || budgetSpent ||
+                                                 context.stop.stop_requested()));
+        if (over) break;
         const Clock::time_point began = Clock::now();
-        const auto step = trainer.step(context);
+        const auto step = trainer.step(stepContext);
         if (!step) {
             // A step that was interrupted has changed nothing but gradients.
             if (step.error().code == ErrorCode::Cancelled) break;
             return std::unexpected(step.error());
         }
         const double elapsed = secondsSince(start);
-        log << logLine(*step, earlier + elapsed, photosPerStep / secondsSince(began)) << std::flush;
-        if (!log)
-            return fail(
-                ErrorCode::WriteFailed,
-                fmt::format("The log '{}' cannot be written: is the disk full?", logPath.string()));
+        if (group.first()) {
+            log << logLine(*step, earlier + elapsed, photosPerStep / secondsSince(began))
+                << std::flush;
+            if (!log)
+                return fail(ErrorCode::WriteFailed,
+                            fmt::format("The log '{}' cannot be written: is the disk full?",
+                                        logPath.string()));
+        }
         recent.push_back(step->losses);
         if (recent.size() > reportedSteps) recent.pop_front();
 
@@ -204,18 +229,17 @@ Result<TrainingRunReport> runTraining(UpsamplerTrainer& trainer, const TrainingR
         const double perStep = elapsed / static_cast<double>(done - report.firstStep);
         double left = perStep * static_cast<double>(options.steps - done);
         if (options.budgetSeconds > 0) left = std::min(left, options.budgetSeconds - elapsed);
-        context.progress(
-            fmt::format("stage {}, step {} of {}, loss {:.4f}, {:.2f} photos/s, {} left,",
-                        trainer.recipe().stage, done, options.steps, step->losses.at("total"),
-                        photosPerStep / perStep, durationText(std::max(0.0, left))),
-            static_cast<double>(done) / static_cast<double>(options.steps));
+        context.progress(fmt::format("{}, step {} of {}, loss {:.4f}, {:.2f} photos/s, {} left,",
+                                     trainer.title(), done, options.steps, step->losses.at("total"),
+                                     photosPerStep / perStep, durationText(std::max(0.0, left))),
+                         static_cast<double>(done) / static_cast<double>(options.steps));
         if (options.checkpointEvery > 0 && done % options.checkpointEvery == 0) {
             LOFTSCOPE_CHECK(save());
             saved = done;
         }
         if (options.previewEvery > 0 && done % options.previewEvery == 0)
             LOFTSCOPE_CHECK(preview());
-        if (options.budgetSeconds > 0 && elapsed + perStep > options.budgetSeconds) break;
+        budgetSpent = options.budgetSeconds > 0 && elapsed + perStep > options.budgetSeconds;
     }
     if (saved != trainer.steps()) LOFTSCOPE_CHECK(save());
     if (options.previewEvery > 0) LOFTSCOPE_CHECK(preview());

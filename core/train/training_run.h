@@ -4,13 +4,14 @@
 //     checkpoint.safetensors   everything the run consists of; written beside and renamed
 //     log.jsonl                one line per step
 //     curves.html              the log as charts
-//     loftup.safetensors       the student as a published-layout checkpoint, fp16
-//     loftup_ema.safetensors   stage 2: the teacher, likewise
+//     *.safetensors            what the trainer exports
+//
+// With several processes, the first one writes everything.
 #pragma once
 
 #include "core/base/error.h"
 #include "core/base/run_context.h"
-#include "core/train/upsampler_trainer.h"
+#include "core/train/trainer.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -28,7 +29,7 @@ struct TrainingRunOptions {
     std::int64_t previewEvery = 0;                          ///< 0: none
     std::map<std::string, std::string> exportMetadata = {}; ///< added to the exported files'
     /// Called every `previewEvery` steps and at the end.
-    std::function<Result<void>(const UpsamplerTrainer& trainer, std::int64_t step)> preview = {};
+    std::function<Result<void>(std::int64_t step)> preview = {};
 };
 
 struct TrainingRunReport {
@@ -41,14 +42,10 @@ struct TrainingRunReport {
 };
 
 /// Resumes from the folder's checkpoint if there is one, trains until the steps are done, the
-/// budget is spent or a stop is asked for, and writes checkpoint and exports. A stop is no error:
-/// the report says how far it came. Errors: Mismatch (the folder's run was begun with another
-/// recipe), WriteFailed, those of a step.
-Result<TrainingRunReport> runTraining(UpsamplerTrainer& trainer, const TrainingRunOptions& options,
+/// budget is spent or a stop is asked for (in any process), and writes checkpoint and exports. A
+/// stop is no error: the report says how far it came. Errors: Mismatch (the folder's run was begun
+/// with another recipe; the processes have different recipes), WriteFailed, those of a step.
+Result<TrainingRunReport> runTraining(Trainer& trainer, const TrainingRunOptions& options,
                                       const RunContext& context);
-
-/// A model's state in the types that published files of this project have: fp16, but fp32 for
-/// Fourier phases and running statistics, whose rounding would show.
-StateDict exportedState(const TrainableLoftUp& model);
 
 } // namespace loftscope

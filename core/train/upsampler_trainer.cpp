@@ -96,12 +96,14 @@ std::string UpsamplerRecipe::describe() const {
 
 UpsamplerTrainer::UpsamplerTrainer(UpsamplerRecipe recipe, const Backbone& backbone,
                                    TrainableLoftUp student, const PhotoSource& photos,
-                                   int decodingThreads, c10::Device device)
+                                   int decodingThreads, c10::Device device, ProcessGroup group)
     : recipe_(std::move(recipe))
     , backbone_(backbone)
     , photos_(photos)
     , decodingThreads_(decodingThreads)
     , device_(device)
+    , group_(std::move(group))
+    , share_{recipe_.batch, recipe_.accumulation, group_.rank(), group_.size()}
     , student_(std::move(student))
     , downsampler_(AttentionDownsampler::create(
           student_.spec().channels, backbone.patch(),
@@ -226,10 +228,9 @@ ShownPart shownPart(const at::Tensor& projected, const at::Tensor& saliency, con
 
 } // namespace
 
-UpsamplerTrainer::Loss
-UpsamplerTrainer::reconstruction(const at::Tensor& guidance, const Rect& window,
-                                 const at::Tensor& features, const at::Tensor& projected,
-                                 const at::Tensor& projection, std::int64_t batchIndex) {
+BatchLoss UpsamplerTrainer::reconstruction(const at::Tensor& guidance, const Rect& window,
+                                           const at::Tensor& features, const at::Tensor& projected,
+                                           const at::Tensor& projection, std::int64_t batchIndex) {
     // Projection, saliency, view change, blur and pooling with given weights all act per channel or
     // per pixel: projecting to 64 channels first gives the same loss for a third of the work.
     const at::Tensor saliency = downsampler_.saliency(features);
@@ -262,8 +263,8 @@ UpsamplerTrainer::reconstruction(const at::Tensor& guidance, const Rect& window,
          {"tv", tv.item<double>()}}};
 }
 
-UpsamplerTrainer::Loss UpsamplerTrainer::stageOne(const std::vector<TrainingSample>& samples,
-                                                  std::int64_t batchIndex) {
+BatchLoss UpsamplerTrainer::stageOne(const std::vector<TrainingSample>& samples,
+                                     std::int64_t batchIndex) {
     std::vector<at::Tensor> pictures;
     for (const TrainingSample& sample : samples)
         pictures.push_back(sample.picture);
@@ -273,7 +274,7 @@ UpsamplerTrainer::Loss UpsamplerTrainer::stageOne(const std::vector<TrainingSamp
     const at::Tensor features = student_.forward(low, guidance, recipe_.pass, window);
     const at::Tensor projection = projectionOf(batchIndex);
     const at::Tensor projected = projectChannels(features, projection);
-    Loss loss = reconstruction(guidance, window, features, projected, projection, batchIndex);
+    BatchLoss loss = reconstruction(guidance, window, features, projected, projection, batchIndex);
 
     // Equation 1. Resizing and averaging act per channel, so the target too is made after the
     // projection.
@@ -298,8 +299,8 @@ UpsamplerTrainer::Loss UpsamplerTrainer::stageOne(const std::vector<TrainingSamp
     return loss;
 }
 
-UpsamplerTrainer::Loss UpsamplerTrainer::stageTwo(const std::vector<TrainingSample>& samples,
-                                                  std::int64_t batchIndex) {
+BatchLoss UpsamplerTrainer::stageTwo(const std::vector<TrainingSample>& samples,
+                                     std::int64_t batchIndex) {
     const std::int64_t size = sizeOf(batchIndex);
     const std::int64_t hrSize = recipe_.hrSize;
     std::vector<at::Tensor> pictures;
@@ -312,8 +313,8 @@ UpsamplerTrainer::Loss UpsamplerTrainer::stageTwo(const std::vector<TrainingSamp
     const at::Tensor features = student_.forward(lowResolution(guidance), guidance, recipe_.pass);
     const at::Tensor projection = projectionOf(batchIndex);
     const at::Tensor projected = projectChannels(features, projection);
-    Loss loss = reconstruction(guidance, wholeOf({size, size}), features, projected, projection,
-                               batchIndex);
+    BatchLoss loss = reconstruction(guidance, wholeOf({size, size}), features, projected,
+                                    projection, batchIndex);
 
     // A crop of `size` pixels of the large photo shows what `shown` pixels of the student's input
     // show.
@@ -364,102 +365,85 @@ Result<StepReport> UpsamplerTrainer::step(const RunContext& context) {
     return guarded("training", [&]() -> Result<StepReport> {
         context_ = context;
         const std::int64_t done = steps();
-        const std::int64_t perStep = recipe_.batch * recipe_.accumulation;
         if (!stream_) {
             SampleStreamOptions options;
             options.seed = recipe_.seed;
-            options.index = [first = done * perStep](std::int64_t position) {
-                return first + position;
-            };
+            options.index = [share = share_, first = done * share_.batches() * share_.batch](
+                                std::int64_t own) { return share.sampleIndex(first + own); };
             options.threads = decodingThreads_;
             options.ahead = std::max<std::int64_t>(4, 2 * decodingThreads_);
-            options.side = [this](std::int64_t index) {
-                return recipe_.stage == 2 ? recipe_.hrSize : sizeOf(index / recipe_.batch);
+            options.extent = [this](std::int64_t index) {
+                const std::int64_t side =
+                    recipe_.stage == 2 ? recipe_.hrSize : sizeOf(index / recipe_.batch);
+                return Extent{side, side};
             };
             options.augmentation = recipe_.augmentation;
             stream_ = std::make_unique<SampleStream>(photos_, std::move(options));
         }
-        StepReport report;
-        optimizer_.zeroGradients();
-        for (std::int64_t a = 0; a < recipe_.accumulation; ++a) {
-            context.throwIfStopped();
+        const auto loss = [&](std::int64_t batchIndex) -> Result<BatchLoss> {
             std::vector<TrainingSample> samples;
             for (std::int64_t b = 0; b < recipe_.batch; ++b) {
                 LOFTSCOPE_TRY(TrainingSample sample, stream_->next());
                 samples.push_back(std::move(sample));
             }
-            const std::int64_t batchIndex = done * recipe_.accumulation + a;
-            Loss loss =
-                recipe_.stage == 2 ? stageTwo(samples, batchIndex) : stageOne(samples, batchIndex);
-            loss.parts["total"] = loss.total.item<double>();
-            if (!std::isfinite(loss.parts["total"])) {
-                return fail(ErrorCode::Internal,
-                            fmt::format("The loss of step {} is not finite: resume from the last "
-                                        "checkpoint with a smaller learning rate.",
-                                        done + 1));
-            }
-            const auto share = 1.0 / static_cast<double>(recipe_.accumulation);
-            (loss.total * share).backward();
-            for (const auto& [name, value] : loss.parts)
-                report.losses[name] += value * share;
-        }
-        const double limit = done < recipe_.firstClipSteps && recipe_.firstClip > 0
-                                 ? recipe_.firstClip
-                                 : recipe_.clip;
-        report.gradientNorm = clipGradientNorm(
-            trained(), limit > 0 ? limit : std::numeric_limits<double>::infinity());
-        report.learningRate = recipe_.learningRate * recipe_.schedule.factor(done);
-        optimizer_.step(report.learningRate);
-        optimizer_.zeroGradients();
-        student_.updateStatistics();
-        report.step = steps();
+            return recipe_.stage == 2 ? stageTwo(samples, batchIndex)
+                                      : stageOne(samples, batchIndex);
+        };
+        const bool starting = done < recipe_.firstClipSteps && recipe_.firstClip > 0;
+        const StepOptions options{share_, recipe_.learningRate * recipe_.schedule.factor(done),
+                                  starting ? recipe_.firstClip : recipe_.clip};
+        LOFTSCOPE_TRY(StepReport report,
+                      takeStep(optimizer_, trained(), group_, options, loss, context));
+        LOFTSCOPE_CHECK(student_.updateStatistics(group_));
         if (teacher_ && report.step % recipe_.emaEvery == 0)
             teacher_->average(student_, recipe_.emaDecay);
         return report;
     });
 }
 
+std::string UpsamplerTrainer::title() const {
+    return fmt::format("stage {}", recipe_.stage);
+}
+
 StateDict UpsamplerTrainer::state() const {
     StateDict state;
-    const auto add = [&](const std::string& prefix, const StateDict& part) {
-        for (const auto& [key, tensor] : part)
-            state[prefix + key] = tensor.detach();
-    };
-    add("student.", student_.state());
-    if (teacher_) add("teacher.", teacher_->state());
-    add("", downsampler_.parameters());
-    add("moments.", optimizer_.state());
+    addPrefixed(state, "student.", student_.state());
+    if (teacher_) addPrefixed(state, "teacher.", teacher_->state());
+    addPrefixed(state, "", downsampler_.parameters());
+    addPrefixed(state, "moments.", optimizer_.state());
     return state;
 }
 
 Result<void> UpsamplerTrainer::restore(const StateDict& state) {
-    const auto part = [&](const std::string& prefix) {
-        StateDict found;
-        for (const auto& [key, tensor] : state) {
-            if (key.starts_with(prefix)) found[key.substr(prefix.size())] = tensor;
-        }
-        return found;
-    };
     return guarded("restoring a training run", [&]() -> Result<void> {
-        const c10::NoGradGuard noGrad;
-        // Checked as a whole before anything is changed.
-        for (const auto& [key, tensor] : this->state()) {
-            const auto found = state.find(key);
-            if (found == state.end() || found->second.sizes() != tensor.sizes()) {
-                return fail(ErrorCode::Mismatch,
-                            fmt::format("The checkpoint's '{}' is missing or of another shape: "
-                                        "resume with the options that "
-                                        "the run began with.",
-                                        key));
-            }
-        }
-        for (const auto& [key, tensor] : this->state()) {
-            if (!key.starts_with("moments.")) tensor.copy_(state.find(key)->second);
-        }
-        LOFTSCOPE_CHECK(optimizer_.restore(part("moments.")));
+        LOFTSCOPE_CHECK(copyState(this->state(), state, "moments."));
+        LOFTSCOPE_CHECK(optimizer_.restore(withoutPrefix(state, "moments.")));
         stream_.reset();
         return {};
     });
+}
+
+std::vector<ExportedModel> UpsamplerTrainer::exports() const {
+    const auto exported = [](const char* file, const TrainableLoftUp& model) {
+        return ExportedModel{
+            file,
+            exportedState(model),
+            {{"layout", "loftup"}, {"channels", fmt::format("{}", model.spec().channels)}}};
+    };
+    std::vector<ExportedModel> models{exported("loftup.safetensors", student_)};
+    if (teacher_) models.push_back(exported("loftup_ema.safetensors", *teacher_));
+    return models;
+}
+
+StateDict exportedState(const TrainableLoftUp& model) {
+    StateDict state = model.state();
+    for (auto& [key, tensor] : state) {
+        const bool exact = key.ends_with(".biases") || key.ends_with("running_mean") ||
+                           key.ends_with("running_var") || !tensor.is_floating_point();
+        tensor = tensor.to(at::kCPU);
+        if (!exact) tensor = tensor.to(at::kHalf);
+    }
+    return state;
 }
 
 } // namespace loftscope

@@ -15,6 +15,8 @@
 #include "core/train/optimizer.h"
 #include "core/train/sample_stream.h"
 #include "core/train/trainable_loftup.h"
+#include "core/train/trainer.h"
+#include "core/train/training_step.h"
 #include "core/train/view_jitter.h"
 
 #include <cstdint>
@@ -73,53 +75,42 @@ struct UpsamplerRecipe {
     std::string describe() const;
 };
 
-/// Losses of a step, before their weights, by name: "reconstruction", "tv", "mask", "affinity", and
-/// "total".
-using LossReport = std::map<std::string, double>;
-
-struct StepReport {
-    std::int64_t step = 0; ///< how many are done now
-    LossReport losses;
-    double gradientNorm = 0;
-    double learningRate = 0;
-};
-
-class UpsamplerTrainer {
+/// Losses: "reconstruction", "tv", "mask" (stage 1), "affinity" (stage 2).
+class UpsamplerTrainer final : public Trainer {
 public:
     /// `backbone` and `photos` must outlive the trainer. `device` is where the student lives.
     UpsamplerTrainer(UpsamplerRecipe recipe, const Backbone& backbone, TrainableLoftUp student,
-                     const PhotoSource& photos, int decodingThreads, c10::Device device);
+                     const PhotoSource& photos, int decodingThreads, c10::Device device,
+                     ProcessGroup group = {});
 
-    /// One optimiser step. Errors: Malformed (data), Internal (the loss is not finite),
-    /// OutOfMemory, Cancelled.
-    Result<StepReport> step(const RunContext& context);
+    std::string describe() const override { return recipe_.describe(); }
+    std::string title() const override;
+    std::int64_t photosPerStep() const override { return recipe_.batch * recipe_.accumulation; }
+    const ProcessGroup& group() const override { return group_; }
+    Result<void> prepare(const RunContext&) override { return {}; }
+    Result<StepReport> step(const RunContext& context) override;
+    std::int64_t steps() const override { return optimizer_.steps(); }
+    SampleStream::Broken brokenPhotos() const override;
+    /// Student, teacher, down-sampler, optimiser. Shares memory.
+    StateDict state() const override;
+    Result<void> restore(const StateDict& state) override;
+    /// `loftup.safetensors`; in stage 2 also the teacher, `loftup_ema.safetensors`.
+    std::vector<ExportedModel> exports() const override;
 
-    std::int64_t steps() const { return optimizer_.steps(); }
     const UpsamplerRecipe& recipe() const { return recipe_; }
     const TrainableLoftUp& student() const { return student_; }
     /// Stage 2: the exponential average of the student; else nothing.
     const TrainableLoftUp* teacher() const { return teacher_ ? &*teacher_ : nullptr; }
     const Backbone& backbone() const { return backbone_; }
-    SampleStream::Broken brokenPhotos() const;
-
-    /// All that a run consists of besides its recipe: student, teacher, down-sampler, optimiser.
-    /// Shares memory.
-    StateDict state() const;
-    /// Continues as if the run had never stopped. Errors: Mismatch.
-    Result<void> restore(const StateDict& state);
 
 private:
-    struct Loss {
-        at::Tensor total;
-        LossReport parts;
-    };
-    Loss stageOne(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
-    Loss stageTwo(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
+    BatchLoss stageOne(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
+    BatchLoss stageTwo(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
     /// Multi-view reconstruction and total variation, common to both stages. `features`: of the
     /// pixels of `window`; `projected`: the same after `projection`.
-    Loss reconstruction(const at::Tensor& guidance, const Rect& window, const at::Tensor& features,
-                        const at::Tensor& projected, const at::Tensor& projection,
-                        std::int64_t batchIndex);
+    BatchLoss reconstruction(const at::Tensor& guidance, const Rect& window,
+                             const at::Tensor& features, const at::Tensor& projected,
+                             const at::Tensor& projection, std::int64_t batchIndex);
     /// Where stage 1 computes high-resolution features of inputs of `extent`.
     Rect windowOf(const Extent& extent, std::int64_t batchIndex) const;
     at::Tensor projectionOf(std::int64_t batchIndex) const;
@@ -135,6 +126,8 @@ private:
     const PhotoSource& photos_;
     int decodingThreads_;
     c10::Device device_;
+    ProcessGroup group_;
+    BatchShare share_;
     TrainableLoftUp student_;
     std::optional<TrainableLoftUp> teacher_; ///< stage 2
     AttentionDownsampler downsampler_;
@@ -142,5 +135,9 @@ private:
     std::unique_ptr<SampleStream> stream_; ///< made at the first step, at the right position
     RunContext context_;
 };
+
+/// A model's state in the types that published files of this project have: fp16, but fp32 for
+/// Fourier phases and running statistics, whose rounding would show.
+StateDict exportedState(const TrainableLoftUp& model);
 
 } // namespace loftscope

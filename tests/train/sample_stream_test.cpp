@@ -64,7 +64,9 @@ SampleStreamOptions optionsFrom(std::int64_t first, int threads) {
     SampleStreamOptions options;
     options.seed = 11;
     options.index = [first](std::int64_t position) { return first + position; };
-    options.side = [](std::int64_t index) { return index % 2 == 0 ? 32 : 48; };
+    options.extent = [](std::int64_t index) {
+        return index % 2 == 0 ? Extent{32, 32} : Extent{48, 40};
+    };
     options.threads = threads;
     options.augmentation.overSegmentation.scales = {50, 150};
     return options;
@@ -77,8 +79,8 @@ TEST(CutSample, ShowsPixelsAndMasksOfTheSamePlace) {
         augmentation.smallestShare = 0.3;
         augmentation.largestStretch = 1.3;
         augmentation.flips = true;
-        const TrainingSample sample =
-            cutSample(photo, 40, augmentation, CounterRandom(2, RandomPurpose::Augmentation, i));
+        const TrainingSample sample = cutSample(photo, {40, 40}, augmentation,
+                                                CounterRandom(2, RandomPurpose::Augmentation, i));
         ASSERT_EQ(sample.picture.sizes(), at::IntArrayRef({3, 40, 40}));
         ASSERT_EQ(sample.segments.size(), 1U);
         // Red is 3 x column; the mask is columns 35 and up, whose centres lie beyond 35.
@@ -94,7 +96,7 @@ TEST(CutSample, TheWholeSquareComesOutUnchangedAtItsOwnSize) {
     photo.pixels = photo.pixels.slice(1, 0, 50).contiguous();
     photo.labels.clear();
     const TrainingSample sample =
-        cutSample(photo, 50, plain(), CounterRandom(2, RandomPurpose::Augmentation, 0));
+        cutSample(photo, {50, 50}, plain(), CounterRandom(2, RandomPurpose::Augmentation, 0));
     EXPECT_LT((sample.picture.permute({1, 2, 0}) * 255 - photo.pixels.to(at::kFloat))
                   .abs()
                   .max()
@@ -109,8 +111,8 @@ TEST(CutSample, ChoosesOneMaskMapOrTakesAll) {
     augmentation.overSegmentation.scales = {50, 400};
     int fromLabels = 0;
     for (std::uint64_t i = 0; i < 60; ++i) {
-        const TrainingSample sample =
-            cutSample(photo, 32, augmentation, CounterRandom(2, RandomPurpose::Augmentation, i));
+        const TrainingSample sample = cutSample(photo, {32, 32}, augmentation,
+                                                CounterRandom(2, RandomPurpose::Augmentation, i));
         ASSERT_EQ(sample.segments.size(), 1U);
         fromLabels += sample.segments[0].min().item<std::int64_t>() < 0 ||
                               sample.segments[0].max().item<std::int64_t>() == 0
@@ -120,9 +122,10 @@ TEST(CutSample, ChoosesOneMaskMapOrTakesAll) {
     EXPECT_GT(fromLabels, 15);
     EXPECT_LT(fromLabels, 55);
     augmentation.allMaskMaps = true;
-    EXPECT_EQ(cutSample(photo, 32, augmentation, CounterRandom(2, RandomPurpose::Augmentation, 0))
-                  .segments.size(),
-              3U);
+    EXPECT_EQ(
+        cutSample(photo, {32, 32}, augmentation, CounterRandom(2, RandomPurpose::Augmentation, 0))
+            .segments.size(),
+        3U);
 }
 
 TEST(SampleStream, DependsOnSeedAndIndexAloneWhateverTheThreadsOrTheStart) {

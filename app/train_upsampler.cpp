@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// loftscope train upsampler: LoftUp's two stages for any backbone.
+#include "app/train_options.h"
+#include "core/train/training_preview.h"
+#include "core/train/upsampler_trainer.h"
+#include "core/weights/recognise.h"
+#include "core/weights/tensor_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace loftscope::app {
+
+namespace {
+
+struct UpsamplerOptions {
+    std::string backbone;
+    DataOptions data;
+    ScheduleOptions schedule;
+    std::string from;
+    int stage = 1;
+    std::vector<std::int64_t> sizes;
+    std::int64_t window = 0;
+    std::int64_t hrSize = 0;
+    std::string optimizer;
+    double learningRate = 0;
+    double weightDecay = -1;
+    bool cosine = false;
+    double clip = 0;
+    std::int64_t jitters = 0;
+    std::int64_t crops = 2;
+    double maskAlpha = 0.8;
+    double tvWeight = -1;
+    double hrWeight = -1;
+    double colorJitter = 0.2;
+    std::vector<double> scales = {50, 150, 400};
+    bool allMasks = false;
+    bool checkpointing = false;
+};
+
+UpsamplerRecipe recipeFrom(const UpsamplerOptions& options, at::ScalarType arithmetic,
+                           std::int64_t patch) {
+    UpsamplerRecipe recipe = UpsamplerRecipe::published(options.stage, patch);
+    recipe.seed = options.schedule.seed;
+    recipe.batch = options.schedule.batch;
+    recipe.accumulation = options.schedule.accumulation;
+    if (!options.sizes.empty()) recipe.sizes = options.sizes;
+    recipe.window = options.window;
+    if (options.hrSize > 0) recipe.hrSize = options.hrSize;
+    if (!options.optimizer.empty())
+        recipe.optimizer.kind =
+            options.optimizer == "nadam" ? OptimizerKind::NAdam : OptimizerKind::AdamW;
+    if (options.learningRate > 0) recipe.learningRate = options.learningRate;
+    if (options.weightDecay >= 0) recipe.optimizer.weightDecay = options.weightDecay;
+    recipe.schedule.warmUp = options.schedule.warmUp;
+    recipe.schedule.total = options.cosine ? options.schedule.steps : 0;
+    recipe.clip = options.clip;
+    if (options.jitters > 0) recipe.jitters = options.jitters;
+    recipe.crops = options.crops;
+    recipe.maskAlpha = options.maskAlpha;
+    recipe.hrMaskAlpha = options.maskAlpha;
+    if (options.tvWeight >= 0) recipe.tvWeight = options.tvWeight;
+    if (options.hrWeight >= 0) recipe.hrWeight = options.hrWeight;
+    recipe.augmentation.colorJitter = options.colorJitter;
+    recipe.augmentation.overSegmentation.scales = options.scales;
+    recipe.augmentation.allMaskMaps = options.allMasks;
+    recipe.pass.arithmetic = arithmetic;
+    recipe.pass.checkpointing = options.checkpointing;
+    return recipe;
+}
+
+Result<TrainableLoftUp> studentFor(const UpsamplerOptions& options, const Backbone& backbone,
+                                   c10::Device device) {
+    const std::int64_t channels = backbone.channels();
+    if (options.from.empty()) {
+        if (options.stage == 2) {
+            return fail(ErrorCode::InvalidArgument,
+                        "Stage 2 starts from the weights of stage 1: name them with --from.");
+        }
+        const LoftUpSpec spec = publishedLoftUp(channels);
+        if (spec.dim % spec.heads != 0) {
+            return fail(
+                ErrorCode::Unsupported,
+                fmt::format(
+                    "LoftUp needs a channel count that {} divides, but the backbone has {}.",
+                    spec.heads, channels));
+        }
+        return TrainableLoftUp::create(
+            spec, CounterRandom(options.schedule.seed, RandomPurpose::Initialisation, 0), device);
+    }
+    LOFTSCOPE_TRY(const TensorFile file, readTensorFile(options.from));
+    LOFTSCOPE_TRY(const LoftUpSpec spec, recogniseLoftUp(file.tensors));
+    if (spec.channels != channels) {
+        return fail(ErrorCode::Mismatch,
+                    fmt::format("'{}' is for features of {} channels, but the backbone has {}.",
+                                options.from, spec.channels, channels));
+    }
+    return TrainableLoftUp::fromState(canonicalLoftUpState(file.tensors, spec), spec, device);
+}
+
+Result<void> trainUpsampler(const UpsamplerOptions& options, CommandContext& context) {
+    keepFreedMemory();
+    LOFTSCOPE_TRY(const TrainingPlace place, trainingPlace(context.options, options.schedule));
+    const c10::Device device = place.device;
+    LOFTSCOPE_TRY(const LoadedBackbone backbone, loadBackbone(options.backbone, device));
+    for (const std::string& warning : backbone.warnings)
+        context.warn(warning);
+    const UpsamplerRecipe recipe = recipeFrom(options, place.arithmetic, backbone.model->patch());
+    LOFTSCOPE_CHECK(recipe.check(backbone.model->patch()));
+    LOFTSCOPE_TRY(const auto photos, openData(options.data));
+    LOFTSCOPE_TRY(TrainableLoftUp student, studentFor(options, *backbone.model, device));
+
+    UpsamplerTrainer trainer(recipe, *backbone.model, std::move(student), *photos,
+                             options.schedule.decodingThreads, device, place.group);
+    const std::int64_t side = *std::max_element(recipe.sizes.begin(), recipe.sizes.end());
+    const PreviewRows preview{photos.get(), {side, side}, [&](const at::Tensor& picture) {
+                                  return previewRow(*backbone.model, trainer.student(), picture,
+                                                    device);
+                              }};
+    const std::map<std::string, std::string> metadata{
+        {"backbone", backbone.provenance.name},
+        {"backbone_sha256", backbone.provenance.sha256},
+        {"stage", fmt::format("{}", options.stage)},
+        {"photos", fmt::format("{}", photos->size())}};
+    LOFTSCOPE_CHECK(runAndReport(trainer, options.schedule, metadata, preview, context));
+    context.result["stage"] = options.stage;
+    return {};
+}
+
+} // namespace
+
+CommandBody addTrainUpsampler(CLI::App& train) {
+    auto options = std::make_shared<UpsamplerOptions>();
+    options->schedule.accumulation = 8;
+    CLI::App* upsampler = train.add_subcommand(
+        "upsampler",
+        "Trains LoftUp for a backbone; the same command resumes a run that was stopped or killed");
+    const auto positive = CLI::PositiveNumber;
+
+    upsampler->add_option("--backbone", options->backbone, "Weights of the backbone")->required();
+    declareData(*upsampler, options->data, true);
+    declareSchedule(*upsampler, options->schedule);
+    upsampler->add_option("--from", options->from,
+                          "LoftUp weights to start from; needed by stage 2");
+    upsampler->add_option("--stage", options->stage, "1: masks and views; 2: self-distillation")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 2));
+
+    upsampler
+        ->add_option("--scales", options->scales,
+                     "Scales of the over-segmentations that serve as masks")
+        ->capture_default_str()
+        ->group("Data");
+    upsampler
+        ->add_flag("--all-masks", options->allMasks,
+                   "Apply every mask map of a photo, not one at random")
+        ->group("Data");
+    upsampler
+        ->add_option("--color-jitter", options->colorJitter,
+                     "Brightness, contrast and saturation change by up to this")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 0.9))
+        ->group("Data");
+    upsampler
+        ->add_flag("--cosine", options->cosine, "Lower the learning rate to 0 along half a cosine")
+        ->group("Schedule");
+    upsampler
+        ->add_option("--sizes", options->sizes,
+                     "Sides of the input in pixels, one at random per batch [published: 224; 224 "
+                     "336 448 512]")
+        ->delimiter(',')
+        ->group("Recipe");
+    upsampler
+        ->add_option("--window", options->window,
+                     "Stage 1: compute only a random window of this side of each input, under all "
+                     "of its tokens; 0: the whole input")
+        ->capture_default_str()
+        ->group("Recipe");
+    upsampler
+        ->add_option("--hr-size", options->hrSize,
+                     "Stage 2: side of the photo that the teacher sees crops of [published: 896]")
+        ->group("Recipe");
+    upsampler
+        ->add_option("--optimizer", options->optimizer,
+                     "nadam or adamw [published: nadam in stage 1, adamw in stage 2]")
+        ->check(CLI::IsMember({"nadam", "adamw"}))
+        ->group("Recipe");
+    upsampler
+        ->add_option("--lr", options->learningRate,
+                     "Learning rate [published: 1e-4 in stage 1, 1e-3 in stage 2]")
+        ->check(positive)
+        ->group("Recipe");
+    upsampler
+        ->add_option("--weight-decay", options->weightDecay,
+                     "[published: 0 in stage 1, 0.01 in stage 2]")
+        ->check(CLI::NonNegativeNumber)
+        ->group("Recipe");
+    upsampler
+        ->add_option("--clip", options->clip,
+                     "Largest gradient norm after the first steps; 0: none")
+        ->capture_default_str()
+        ->group("Recipe");
+    upsampler
+        ->add_option("--jitters", options->jitters,
+                     "Views of each batch [published: 4 in stage 1, 2 in stage 2]")
+        ->check(positive)
+        ->group("Recipe");
+    upsampler->add_option("--crops", options->crops, "Stage 2: crops of each batch")
+        ->capture_default_str()
+        ->check(positive)
+        ->group("Recipe");
+    upsampler
+        ->add_option("--mask-alpha", options->maskAlpha,
+                     "Share of a mask's mean in the refined features")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 1.0))
+        ->group("Recipe");
+    upsampler
+        ->add_option("--tv-weight", options->tvWeight,
+                     "Of the total variation [published: 0.001 in stage 1, 0.05 in stage 2]")
+        ->group("Recipe");
+    upsampler
+        ->add_option("--hr-weight", options->hrWeight, "Stage 2: of the affinities [published: 20]")
+        ->group("Recipe");
+    upsampler
+        ->add_flag("--checkpoint-activations", options->checkpointing, "Less memory, more time")
+        ->group("Recipe");
+    return [options](CommandContext& context) { return trainUpsampler(*options, context); };
+}
+
+} // namespace loftscope::app
