@@ -46,8 +46,11 @@ Result<int> numberFrom(const char* name, int low, int high, std::optional<int> b
 
 /// What c10d's exceptions say is for its developers; people need to know what to do.
 std::unexpected<Error> othersGone(const std::exception& error) {
+    // "[file:line] What happened. Advice."
     std::string detail = error.what();
-    detail = detail.substr(0, std::min(detail.find('\n'), std::size_t{200}));
+    if (detail.starts_with('[')) detail.erase(0, detail.find(']') + 1);
+    detail.erase(0, detail.find_first_not_of(' '));
+    detail = detail.substr(0, std::min(detail.find('\n'), detail.find(". ")));
     return fail(ErrorCode::Internal,
                 fmt::format("Another process of this training run has ended or cannot be reached: "
                             "start all of them again, the run resumes from its last checkpoint "
