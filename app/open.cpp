@@ -6,6 +6,7 @@
 #include "ui/window/main_window.h"
 #include "ui/window/window_script.h"
 
+#include <QAction>
 #include <QApplication>
 #include <QJsonArray>
 #include <QLocale>
@@ -30,6 +31,7 @@ struct Options {
     std::string screenshot;
     std::string script;
     std::string settings;
+    bool listActions = false;
 };
 
 /// The models that come with the program: beside it in the build tree, or installed.
@@ -46,13 +48,32 @@ fs::path defaultModel(const std::string& name) {
     return {};
 }
 
+std::string quoted(const std::string& word) {
+    return word.find_first_of(" '\"$&()*;<>?[]`|~") == std::string::npos
+               ? word
+               : "'" + QString::fromStdString(word).replace("'", "'\\''").toStdString() + "'";
+}
+
+/// What shows the same without a window.
+std::string renderCommand(const Options& options, const EngineOptions& engine) {
+    std::string command =
+        fmt::format("loftscope render {} -b {} -u bilinear",
+                    options.photo.empty() ? std::string("PHOTO") : quoted(options.photo),
+                    quoted(engine.backbone.string()));
+    for (const auto& [method, weights] : engine.weights)
+        command += fmt::format(" -u {}", quoted(method + "=" + weights.string()));
+    if (options.inputSize != Options().inputSize)
+        command += fmt::format(" --size {}", options.inputSize);
+    return command + " -o figure.png";
+}
+
+std::string withoutDisplay; ///< the sentence for where there is none
+
 /// Qt aborts where no display can be opened; this ends the program in its place, with a sentence.
 void endWithoutDisplay(QtMsgType type, const QMessageLogContext& /*context*/,
                        const QString& /*message*/) {
     if (type != QtFatalMsg) return;
-    std::fputs("loftscope: There is no display to open a window on: use `loftscope render` to "
-               "write the comparison as a picture.\n",
-               stderr);
+    std::fputs(("loftscope: " + withoutDisplay + "\n").c_str(), stderr);
     std::fflush(stderr);
     _exit(1);
 }
@@ -63,6 +84,9 @@ Result<WindowOptions> windowOptions(const Options& options, const CommandContext
     LOFTSCOPE_TRY(const c10::Device device, computeDevice(context.options));
     engine.device = device.str();
     window.workspace.inputSize = options.inputSize;
+    window.devices.clear();
+    for (const std::string& name : Engine::devices())
+        window.devices.append(QString::fromStdString(name));
     window.settingsPath = QString::fromStdString(options.settings);
     engine.backbone = options.backbone;
     if (options.backbone.empty()) engine.backbone = defaultModel("bootstrap_vit_ti16.safetensors");
@@ -82,12 +106,16 @@ Result<WindowOptions> windowOptions(const Options& options, const CommandContext
     return window;
 }
 
-Result<void> run(const Options& options, const CommandContext& context) {
+Result<void> run(const Options& options, CommandContext& context) {
     LOFTSCOPE_TRY(const WindowOptions window, windowOptions(options, context));
     QJsonArray steps;
     if (!options.script.empty()) {
         LOFTSCOPE_TRY(steps, readScript(QString::fromStdString(options.script)));
     }
+    const std::string instead = renderCommand(options, window.workspace.engine);
+    withoutDisplay = fmt::format(
+        "There is no display to open a window on. This writes the comparison as a picture:\n  {}",
+        instead);
     configureOpenGl();
     static int argc = 1;
     static char name[] = "loftscope";
@@ -99,9 +127,18 @@ Result<void> run(const Options& options, const CommandContext& context) {
     std::setlocale(LC_NUMERIC, "C");
     QLocale::setDefault(QLocale::c());
     if (const auto reason = canvasUnavailable()) {
-        return fail(ErrorCode::Unsupported, reason->toStdString());
+        return fail(ErrorCode::Unsupported,
+                    fmt::format("{}\nThis writes the comparison as a picture:\n  {}",
+                                reason->toStdString(), instead));
     }
     MainWindow shown(window);
+    if (options.listActions) {
+        for (const QAction* action : shown.commands().all())
+            context.text += fmt::format("{:<28}{:<20}{}\n", action->objectName().toStdString(),
+                                        action->shortcut().toString().toStdString(),
+                                        action->statusTip().toStdString());
+        return {};
+    }
     shown.show();
     if (!options.photo.empty()) shown.openFile(QString::fromStdString(options.photo));
 
@@ -134,7 +171,8 @@ void addOpenCommand(CommandLine& line) {
     CLI::App* command =
         line.add("open", "The window: a photo and its features, linked, to click in",
                  [options](CommandContext& context) { return run(*options, context); });
-    command->add_option("photo", options->photo, "The photo; without one, drop it on the window");
+    command->add_option("photo", options->photo,
+                        "The photo, or a folder of photos; without one, drop it on the window");
     command->add_option("--backbone,-b", options->backbone,
                         "Backbone checkpoint; the one that comes with the program if left out");
     command->add_option("--upsampler,-u", options->upsampler,
@@ -147,8 +185,9 @@ void addOpenCommand(CommandLine& line) {
     command->add_option("--screenshot", options->screenshot,
                         "Write a picture of the window when all is computed, and quit");
     command->add_option("--script", options->script,
-                        "JSON array of steps to play: click, drag, key, wait-idle, screenshot, "
-                        "resize, quit");
+                        "JSON array of steps to play on the window: see docs/scripting.md");
+    command->add_flag("--list-actions", options->listActions,
+                      "Print the names of all actions with their keys, and quit");
     command->add_option("--settings", options->settings,
                         "File of the remembered layout instead of your own");
 }

@@ -730,4 +730,8 @@ std::vector<MethodInfo> Engine::methods() {
     return methods;
 }
 
+std::vector<std::string> Engine::devices() {
+    return availableDevices();
+}
+
 } // namespace loftscope

@@ -218,6 +218,8 @@ public:
     static int threads();
     /// Every method there is, in the order in which users are shown them.
     static std::vector<MethodInfo> methods();
+    /// Names of the devices that there are: "cpu", "cuda:0", ...
+    static std::vector<std::string> devices();
 
 private:
     struct State;

@@ -36,7 +36,7 @@ ModelDescription describe(const LoadedBackbone& backbone, const std::string& dev
     description.facts = {
         {"Patch", fmt::format("{0} \u00d7 {0} px", model.patch())},
         {"Features", fmt::format("{} channels", model.channels())},
-        {"Blocks", fmt::format("{} of {} heads", model.depth(), model.heads())},
+        {"Blocks", fmt::format("{} with {} heads each", model.depth(), model.heads())},
     };
     const VitSpec& spec = backbone.spec;
     if (spec.registers > 0)

@@ -20,7 +20,7 @@ struct ModelDescription {
     std::int64_t fileBytes = 0;
     std::string sha256;
     std::string device; ///< "cpu", "cuda:0"
-    /// What it is made of, as name and value: "Blocks" and "12 of 6 heads".
+    /// What it is made of, as name and value: "Blocks" and "12 with 6 heads each".
     std::vector<std::pair<std::string, std::string>> facts;
 };
 

@@ -149,4 +149,13 @@ Result<c10::Device> deviceNamed(const std::string& name) {
     return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
+std::vector<std::string> availableDevices() {
+    std::vector<std::string> names{"cpu"};
+    const int count =
+        at::hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().deviceCount()) : 0;
+    for (int index = 0; index < count; ++index)
+        names.push_back(fmt::format("cuda:{}", index));
+    return names;
+}
+
 } // namespace loftscope

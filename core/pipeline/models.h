@@ -69,4 +69,7 @@ Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesy
 /// "auto", "cpu", "cuda", "cuda:1" -> a device that exists. Errors: Unsupported with what to do.
 Result<c10::Device> deviceNamed(const std::string& name);
 
+/// "cpu", "cuda:0", "cuda:1", ...
+std::vector<std::string> availableDevices();
+
 } // namespace loftscope

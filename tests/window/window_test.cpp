@@ -19,7 +19,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <iostream>
 #include <memory>
 #include <set>
 
@@ -311,14 +310,3 @@ TEST_F(WindowTest, AScriptDrivesTheWindow) {
 
 } // namespace
 } // namespace loftscope
-
-int main(int argc, char** argv) {
-    ::testing::InitGoogleTest(&argc, argv);
-    loftscope::configureOpenGl();
-    const QApplication app(argc, argv);
-    if (const auto reason = loftscope::canvasUnavailable()) {
-        std::cerr << reason->toStdString() << "\n";
-        return 1;
-    }
-    return RUN_ALL_TESTS();
-}

@@ -126,6 +126,7 @@ void PaneModel::adopt(WorkspaceState state) {
         before.reference != state_.reference) {
         Q_EMIT compareChanged();
     }
+    if (before.compute != state_.compute) Q_EMIT computeChanged();
     if (before.picks != state_.picks || before.activePick != state_.activePick) {
         Q_EMIT picksChanged();
     }
@@ -348,6 +349,11 @@ void PaneModel::goTo(glm::dvec2 pixel) {
 }
 
 // --- compare ----------------------------------------------------------------------------------
+
+void PaneModel::setCompute(const ComputeSettings& settings) {
+    change(tr("Change what is computed"), {},
+           [&](WorkspaceState& state) { state.compute = settings; });
+}
 
 void PaneModel::setCompare(CompareMode mode) {
     change(tr("Compare"), {}, [&](WorkspaceState& state) { state.compare = mode; });

@@ -111,6 +111,8 @@ public:
     void oneToOne();
     void goTo(glm::dvec2 pixel);
 
+    void setCompute(const ComputeSettings& settings);
+
     void setCompare(CompareMode mode);
     void setWipe(const Wipe& wipe);
     /// While true, the selected pane shows the reference (a held key; not part of undo).
@@ -180,6 +182,7 @@ Q_SIGNALS:
     void selectionChanged(int id);
     void viewChanged();
     void compareChanged();
+    void computeChanged();
     void picksChanged();
     void hoverChanged();
     void contentChanged(int id);

@@ -2,6 +2,7 @@
 // What the user has chosen to see, as plain values that can be compared, kept for undo and saved.
 #pragma once
 
+#include "ui/panes/compute_settings.h"
 #include "ui/render/display_style.h"
 #include "ui/render/view_transform.h"
 #include "ui/render/wipe.h"
@@ -70,6 +71,7 @@ struct WorkspaceState {
     Wipe wipe;
     std::vector<Pick> picks;
     int activePick = -1; ///< index into picks; -1: none
+    ComputeSettings compute;
     friend bool operator==(const WorkspaceState&, const WorkspaceState&) = default;
 };
 

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <QFrame>
+#include <QList>
 #include <QString>
 
+class QAction;
+class QHBoxLayout;
 class QLabel;
 class QPushButton;
 
@@ -15,22 +18,20 @@ class ErrorBar : public QFrame {
 public:
     explicit ErrorBar(QWidget* parent = nullptr);
 
-    /// Something failed; stays until it is dismissed or replaced.
-    void showError(const QString& sentence);
+    /// Something failed; stays until it is dismissed or replaced. Each way out becomes a button.
+    void showError(const QString& sentence, const QList<QAction*>& waysOut = {});
     /// Something worth knowing; does not replace an error.
-    void showNote(const QString& sentence);
+    void showNote(const QString& sentence, const QList<QAction*>& waysOut = {});
     QString text() const;
     bool showsError() const { return isError_; }
     void dismiss();
 
-Q_SIGNALS:
-    void chooseFileRequested();
-
 private:
-    void show(const QString& sentence, bool error);
+    void show(const QString& sentence, bool error, const QList<QAction*>& waysOut);
 
     QLabel* label_;
-    QPushButton* choose_;
+    QHBoxLayout* layout_;
+    QList<QPushButton*> buttons_;
     bool isError_ = false;
 };
 

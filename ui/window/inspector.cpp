@@ -30,10 +30,6 @@ QLabel* textIn(QVBoxLayout* layout) {
     return label;
 }
 
-QString sizeText(const Extent& extent) {
-    return QStringLiteral("%1 \u00d7 %2").arg(extent.width).arg(extent.height);
-}
-
 /// Without the names of channels: the rows are narrow and the panes have them.
 QString textFor(const PaneModel& model, int pane, const PaneValue& value) {
     return model.valueTexts(pane, value).join("  ");
@@ -55,9 +51,6 @@ Inspector::Inspector(PaneModel* model, Workspace* workspace, QWidget* parent)
                         "shares of a map sum to 1. Click one to show it in the pane."));
     layout->addWidget(grid_);
     attention_ = textIn(layout);
-    layout->addSpacing(8);
-    headingIn(layout, tr("Models"));
-    models_ = textIn(layout);
     layout->addStretch(1);
 
     connect(model_, &PaneModel::picksChanged, this, &Inspector::updateValues);
@@ -67,8 +60,6 @@ Inspector::Inspector(PaneModel* model, Workspace* workspace, QWidget* parent)
     connect(model_, &PaneModel::paneChanged, this, &Inspector::updateAttention);
     connect(workspace_, &Workspace::attentionChanged, this, &Inspector::updateAttention);
     connect(workspace_, &Workspace::photoShown, this, &Inspector::updateAttention);
-    connect(workspace_, &Workspace::featuresShown, this, &Inspector::updateModels);
-    connect(workspace_, &Workspace::noted, this, &Inspector::updateModels);
     connect(grid_, &AttentionGrid::chosen, this, [this](int block, int head) {
         const PaneState* current = model_->pane(attentionPane());
         if (current == nullptr) return;
@@ -79,7 +70,6 @@ Inspector::Inspector(PaneModel* model, Workspace* workspace, QWidget* parent)
     });
     updateValues();
     updateAttention();
-    updateModels();
 }
 
 int Inspector::attentionPane() const {
@@ -129,26 +119,6 @@ void Inspector::updateAttention() {
                             .arg(summary.peakToken.y));
     attention_->setToolTip(tr("Entropy 0: one patch has all the weight; the more bits, the more "
                               "patches share it."));
-}
-
-void Inspector::updateModels() {
-    const auto& features = workspace_->features();
-    if (!features) {
-        models_->setText(tr("Not loaded yet."));
-        return;
-    }
-    QString rows;
-    const auto row = [&rows](const QString& name, const QString& value) {
-        rows += QString("<tr><td style='padding-right:8px'>%1</td><td>%2</td></tr>")
-                    .arg(name, value.toHtmlEscaped());
-    };
-    row(tr("Backbone"), QString::fromStdString(features->backbone));
-    if (!workspace_->upsamplerName().isEmpty()) row(tr("Upsampler"), workspace_->upsamplerName());
-    row(tr("Channels"), QString::number(features->channels));
-    row(tr("Input"), tr("%1 px").arg(sizeText(features->input)));
-    row(tr("Tokens"), tr("%1 of %2 px").arg(sizeText(features->tokens)).arg(features->patch));
-    row(tr("Maps"), tr("%1 px").arg(sizeText(features->output)));
-    models_->setText("<table cellspacing='0'>" + rows + "</table>");
 }
 
 QString Inspector::attentionText() const {

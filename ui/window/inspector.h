@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dock beside the panes: the pick's values, attention maps to choose from, the models.
+// The panel beside the panes: the pick's values, attention maps to choose from.
 #pragma once
 
 #include "ui/panes/pane_model.h"
@@ -26,7 +26,6 @@ public:
 private:
     void updateValues();
     void updateAttention();
-    void updateModels();
     /// The attention pane that the grid controls: the selected one, else the first; 0 if none.
     int attentionPane() const;
 
@@ -36,7 +35,6 @@ private:
     QLabel* values_;
     AttentionGrid* grid_;
     QLabel* attention_;
-    QLabel* models_;
 };
 
 } // namespace loftscope

@@ -1,68 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ui/window/main_window.h"
 
-#include "ui/window/pane_menu.h"
+#include "core/base/memory.h"
+#include "ui/window/command_palette.h"
+#include "ui/window/compute_panel.h"
+#include "ui/window/key_sheet.h"
+#include "ui/window/log_panel.h"
+#include "ui/window/model_panel.h"
+#include "ui/window/photo_folder.h"
+#include "ui/window/photo_strip.h"
+#include "ui/window/statistics_panel.h"
+#include "ui/window/status_line.h"
+#include "ui/window/theme.h"
 
 #include <QApplication>
 #include <QClipboard>
 #include <QCloseEvent>
-#include <QDialog>
+#include <QDir>
 #include <QDockWidget>
 #include <QDragEnterEvent>
 #include <QDropEvent>
-#include <QFile>
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QImage>
-#include <QLabel>
+#include <QInputDialog>
 #include <QMenu>
 #include <QMenuBar>
 #include <QMimeData>
-#include <QProgressBar>
-#include <QPushButton>
+#include <QRegularExpression>
 #include <QScrollArea>
-#include <QStatusBar>
-#include <QStyleFactory>
+#include <QToolButton>
 #include <QVBoxLayout>
 
-#include <unistd.h>
+#include <algorithm>
+#include <cmath>
 
 namespace loftscope {
 
 namespace {
 
 constexpr int recentLimit = 8;
-
-QPalette paletteOf(bool dark) {
-    const auto gray = [](int level) { return QColor(level, level, level); };
-    QPalette palette;
-    const QColor text = gray(dark ? 214 : 28);
-    palette.setColor(QPalette::Window, gray(dark ? 45 : 238));
-    palette.setColor(QPalette::WindowText, text);
-    palette.setColor(QPalette::Base, gray(dark ? 30 : 252));
-    palette.setColor(QPalette::AlternateBase, gray(dark ? 38 : 244));
-    palette.setColor(QPalette::Text, text);
-    palette.setColor(QPalette::Button, gray(dark ? 58 : 226));
-    palette.setColor(QPalette::ButtonText, text);
-    palette.setColor(QPalette::BrightText, text);
-    palette.setColor(QPalette::ToolTipBase, gray(dark ? 30 : 252));
-    palette.setColor(QPalette::ToolTipText, text);
-    palette.setColor(QPalette::PlaceholderText, gray(dark ? 150 : 98));
-    palette.setColor(QPalette::Highlight, gray(dark ? 110 : 150));
-    palette.setColor(QPalette::HighlightedText, gray(dark ? 250 : 10));
-    for (const auto role : {QPalette::WindowText, QPalette::Text, QPalette::ButtonText})
-        palette.setColor(QPalette::Disabled, role, gray(dark ? 120 : 140));
-    return palette;
-}
-
-/// Resident memory of the process in MB; 0 where the system does not tell.
-double memoryMegabytes() {
-    QFile file("/proc/self/statm");
-    if (!file.open(QIODevice::ReadOnly)) return 0;
-    const QList<QByteArray> fields = file.readAll().split(' ');
-    if (fields.size() < 2) return 0;
-    return fields[1].toDouble() * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1e6;
-}
+constexpr int statusMs = 4000;
+/// Raise when panels come or go: a remembered layout of other panels is not restored.
+constexpr int layoutVersion = 2;
+/// Quicker work is not worth a line in the log.
+constexpr double loggedFromMs = 200;
 
 Image imageOf(const QImage& picture) {
     const QImage rgb = picture.convertToFormat(QImage::Format_RGB888);
@@ -75,6 +57,20 @@ Image imageOf(const QImage& picture) {
     return {{rgb.height(), rgb.width()}, std::move(pixels)};
 }
 
+QStringList localFilesOf(const QMimeData& data) {
+    QStringList files;
+    for (const QUrl& url : data.urls())
+        if (url.isLocalFile()) files.append(url.toLocalFile());
+    return files;
+}
+
+QString globsOf(const QStringList& endings) {
+    QStringList globs;
+    for (const QString& ending : endings)
+        globs.append("*." + ending);
+    return globs.join(' ');
+}
+
 } // namespace
 
 MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
@@ -84,9 +80,11 @@ MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
                     : std::make_unique<QSettings>(options.settingsPath, QSettings::IniFormat)) {
     setWindowTitle("LoftScope");
     setAcceptDrops(true);
-    QApplication::setStyle(QStyleFactory::create("Fusion"));
-
+    setDockOptions(AnimatedDocks | AllowNestedDocks | AllowTabbedDocks);
+    setTabPosition(Qt::AllDockWidgetAreas, QTabWidget::North);
+    commands_ = new Commands(this);
     workspace_ = new Workspace(&model_, options.workspace);
+
     auto* middle = new QWidget;
     auto* column = new QVBoxLayout(middle);
     column->setContentsMargins(0, 0, 0, 0);
@@ -96,27 +94,20 @@ MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
     column->addWidget(errorBar_);
     column->addWidget(canvas_, 1);
     setCentralWidget(middle);
+    statusLine_ = new StatusLine;
+    setStatusBar(statusLine_);
 
-    inspector_ = new Inspector(&model_, workspace_);
-    auto* scroll = new QScrollArea;
-    scroll->setWidgetResizable(true);
-    scroll->setFrameShape(QFrame::NoFrame);
-    scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-    scroll->setMinimumWidth(260);
-    scroll->setWidget(inspector_);
-    auto* dock = new QDockWidget(tr("Inspector"), this);
-    dock->setObjectName("inspectorDock");
-    dock->setWidget(scroll);
-    addDockWidget(Qt::RightDockWidgetArea, dock);
-
-    makeStatusBar();
+    makeCommands();
+    makePanels(options.devices);
     makeMenus();
+    palette_ = new CommandPalette(commands_, this);
     connectWorkspace();
 
     resize(1280, 800);
-    resizeDocks({dock}, {300}, Qt::Horizontal);
+    defaultLayout();
+    firstLayout_ = saveState(layoutVersion);
     restoreGeometry(settings_->value("geometry").toByteArray());
-    restoreState(settings_->value("layout").toByteArray());
+    restoreState(settings_->value("layout").toByteArray(), layoutVersion);
     setDark(!settings_->value("light", false).toBool());
     updateActions();
     updateStatus();
@@ -128,262 +119,413 @@ MainWindow::~MainWindow() {
     disconnect(&model_, nullptr, this, nullptr);
     workspace_->disconnect();
     delete takeCentralWidget();
-    delete findChild<QDockWidget*>("inspectorDock");
+    qDeleteAll(findChildren<QDockWidget*>(QString(), Qt::FindDirectChildrenOnly));
     delete workspace_;
 }
 
-// --- what is in the window --------------------------------------------------------------------
+// --- panels -----------------------------------------------------------------------------------
 
-QAction* MainWindow::add(QMenu* menu, const QString& text, const QKeySequence& keys,
-                         const std::function<void()>& act) {
-    QAction* action = menu->addAction(text);
-    action->setShortcut(keys);
-    // Also without a menu bar, in full screen.
-    addAction(action);
-    connect(action, &QAction::triggered, this, act);
-    return action;
+void MainWindow::makePanels(const QStringList& devices) {
+    inspector_ = new Inspector(&model_, workspace_);
+    photoStrip_ = new PhotoStrip;
+    modelPanel_ = new ModelPanel;
+    computePanel_ = new ComputePanel(&model_, devices);
+    statisticsPanel_ = new StatisticsPanel;
+    log_ = new LogPanel;
+    addPanel({"inspector", tr("Inspector"), tr("The pick's values and attention maps"),
+              QKeySequence(Qt::Key_F2), Qt::RightDockWidgetArea, true},
+             inspector_);
+    addPanel({"model", tr("Model"),
+              tr("Backbone and upsampler: what was recognised, from which "
+                 "file"),
+              QKeySequence(Qt::Key_F3)},
+             modelPanel_);
+    addPanel({"compute", tr("Compute"), tr("Sizes, device, time and memory of each stage"),
+              QKeySequence(Qt::Key_F4)},
+             computePanel_);
+    addPanel({"statistics", tr("Channels"),
+              tr("Norms, means and deviations of the features, dead channels"),
+              QKeySequence(Qt::Key_F6)},
+             statisticsPanel_);
+    addPanel({"photos", tr("Photos"), tr("The photos of the folder, as thumbnails"),
+              QKeySequence(Qt::Key_F7), Qt::LeftDockWidgetArea},
+             photoStrip_);
+    addPanel({"log", tr("Log"), tr("What the program did and said"), QKeySequence(Qt::Key_F8),
+              Qt::BottomDockWidgetArea},
+             log_);
 }
 
-void MainWindow::makeMenus() {
-    const auto checkable = [](QAction* action) {
-        action->setCheckable(true);
-        return action;
-    };
-    QMenu* file = menuBar()->addMenu(tr("&File"));
-    add(file, tr("&Open photo or checkpoint..."), QKeySequence::Open, [this] { chooseFile(); });
-    recentMenu_ = file->addMenu(tr("Open &recent"));
-    fillRecentMenu();
-    file->addSeparator();
-    add(file, tr("&Quit"), QKeySequence(Qt::CTRL | Qt::Key_Q), [this] { close(); });
-
-    QMenu* edit = menuBar()->addMenu(tr("&Edit"));
-    undo_ = add(edit, tr("&Undo"), QKeySequence::Undo, [this] { model_.undo(); });
-    redo_ = add(edit, tr("&Redo"), QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_Z),
-                [this] { model_.redo(); });
-    edit->addSeparator();
-    add(edit, tr("&Paste picture"), QKeySequence::Paste, [this] { pastePicture(); });
-    edit->addSeparator();
-    add(edit, tr("P&in the pick"), QKeySequence(Qt::Key_P), [this] { model_.pinPick(); });
-    add(edit, tr("&Clear picks"), QKeySequence(Qt::Key_Escape), [this] { model_.clearPicks(); });
-
-    QMenu* view = menuBar()->addMenu(tr("&View"));
-    add(view, tr("&Fit"), QKeySequence(Qt::Key_F), [this] { model_.fit(); });
-    add(view, tr("&1:1"), QKeySequence(Qt::Key_Z), [this] { model_.oneToOne(); });
-    add(view, tr("Zoom &in"), QKeySequence(Qt::CTRL | Qt::Key_Plus),
-        [this] { canvas_->zoomBy(1.25); });
-    add(view, tr("Zoom &out"), QKeySequence(Qt::CTRL | Qt::Key_Minus),
-        [this] { canvas_->zoomBy(0.8); });
-    link_ = checkable(add(view, tr("&Link the panes"), QKeySequence(Qt::Key_L),
-                          [this] { model_.setLinked(!model_.state().linked); }));
-    view->addSeparator();
-    add(view, tr("&Maximise the pane"), QKeySequence(Qt::Key_M),
-        [this] { model_.toggleMaximised(model_.state().selected); });
-    add(view, tr("&Next components"), QKeySequence(Qt::Key_BracketRight),
-        [this] { model_.stepComponents(model_.state().selected, 1); });
-    add(view, tr("&Previous components"), QKeySequence(Qt::Key_BracketLeft),
-        [this] { model_.stepComponents(model_.state().selected, -1); });
-    QMenu* select = view->addMenu(tr("&Select pane"));
-    for (int i = 0; i < 9; ++i) {
-        add(select, tr("Pane &%1").arg(i + 1), QKeySequence(Qt::Key_1 + i), [this, i] {
-            if (const int id = model_.idAt(i); id != 0) model_.select(id);
-        });
+QDockWidget* MainWindow::addPanel(const PanelSpec& spec, QWidget* content) {
+    auto* dock = new QDockWidget(spec.title, this);
+    dock->setObjectName(spec.id);
+    dock->setToolTip(spec.help);
+    if (spec.scrolls) {
+        auto* scroll = new QScrollArea;
+        scroll->setWidgetResizable(true);
+        scroll->setFrameShape(QFrame::NoFrame);
+        scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+        scroll->setWidget(content);
+        content = scroll;
     }
-    view->addSeparator();
-    fullScreen_ = checkable(add(view, tr("F&ull screen"), QKeySequence(Qt::Key_F11), [this] {
-        setWindowState(windowState() ^ Qt::WindowFullScreen);
-        fullScreen_->setChecked(isFullScreen());
-    }));
-    light_ = checkable(add(view, tr("Light &theme"), {}, [this] {
-        settings_->setValue("light", light_->isChecked());
-        setDark(!light_->isChecked());
-    }));
-    view->addAction(findChild<QDockWidget*>("inspectorDock")->toggleViewAction());
-
-    QMenu* paneMenu = menuBar()->addMenu(tr("&Pane"));
-    paneMenu->setToolTipsVisible(true);
-    connect(paneMenu, &QMenu::aboutToShow, this, [this, paneMenu] {
-        paneMenu->clear();
-        qDeleteAll(paneMenu->findChildren<QMenu*>(QString(), Qt::FindDirectChildrenOnly));
-        fillPaneMenu(*paneMenu, model_, *workspace_, model_.state().selected);
-    });
-
-    QMenu* compare = menuBar()->addMenu(tr("&Compare"));
-    add(compare, tr("Use the pane as &A"), QKeySequence(Qt::Key_A),
-        [this] { model_.setReference(model_.state().selected); });
-    const auto toggle = [this](CompareMode mode) {
-        model_.setCompare(model_.state().compare == mode ? CompareMode::Off : mode);
-    };
-    wipe_ = checkable(add(compare, tr("&Wipe between A and the pane"), QKeySequence(Qt::Key_W),
-                          [toggle] { toggle(CompareMode::Wipe); }));
-    difference_ =
-        checkable(add(compare, tr("&Difference: the pane minus A"), QKeySequence(Qt::Key_D),
-                      [toggle] { toggle(CompareMode::Difference); }));
-    // The canvas takes a held space bar itself; this is for the menu and other focus.
-    flip_ = checkable(add(compare, tr("&Flip to A (hold Space over the panes)"),
-                          QKeySequence(Qt::Key_Space),
-                          [this] { model_.setFlipped(!model_.flipped()); }));
-
-    QMenu* help = menuBar()->addMenu(tr("&Help"));
-    add(help, tr("&Keys"), QKeySequence(Qt::Key_F1), [this] { showKeys(); });
+    if (spec.area == Qt::RightDockWidgetArea) content->setMinimumWidth(260);
+    dock->setWidget(content);
+    addDockWidget(spec.area, dock);
+    for (const auto moved : {&QDockWidget::topLevelChanged, &QDockWidget::visibilityChanged})
+        connect(dock, moved, this, &MainWindow::updatePanelTitles);
+    connect(dock, &QDockWidget::dockLocationChanged, this, &MainWindow::updatePanelTitles);
+    commands_->adopt(dock->toggleViewAction(),
+                     {"panel." + spec.id, tr("Panels"), spec.title, spec.help, {spec.keys}, true});
+    return dock;
 }
 
-void MainWindow::makeStatusBar() {
-    const auto field = [this](const char* name, int width) {
-        auto* label = new QLabel;
-        label->setObjectName(name);
-        label->setMinimumWidth(width);
-        return label;
-    };
-    zoomLabel_ = field("zoom", 52);
-    zoomLabel_->setToolTip(tr("Screen pixels per photo pixel in the selected pane"));
-    positionLabel_ = field("position", 92);
-    positionLabel_->setToolTip(tr("Photo pixel under the cursor"));
-    stageLabel_ = field("stage", 120);
-    timeLabel_ = field("time", 56);
-    timeLabel_->setToolTip(tr("Time that the current or the last work took"));
-    memoryLabel_ = field("memory", 62);
-    memoryLabel_->setToolTip(tr("Memory of the program"));
-    progress_ = new QProgressBar;
-    progress_->setObjectName("progress");
-    progress_->setRange(0, 1000);
-    progress_->setTextVisible(false);
-    progress_->setFixedSize(140, 12);
-    cancel_ = new QPushButton(tr("Cancel"));
-    cancel_->setObjectName("cancel");
-    cancel_->setFocusPolicy(Qt::NoFocus);
-    cancel_->setFlat(true);
-    auto* threads = field("threads", 0);
-    threads->setText(tr("%n thread(s), fp32", nullptr, Engine::threads())
-                         .replace("thread(s)", Engine::threads() == 1 ? "thread" : "threads"));
-    statusBar()->addWidget(zoomLabel_);
-    statusBar()->addWidget(positionLabel_);
-    statusBar()->addWidget(stageLabel_, 1);
-    statusBar()->addWidget(progress_);
-    statusBar()->addWidget(cancel_);
-    statusBar()->addPermanentWidget(timeLabel_);
-    statusBar()->addPermanentWidget(memoryLabel_);
-    statusBar()->addPermanentWidget(threads);
-    progress_->hide();
-    cancel_->hide();
+QDockWidget* MainWindow::panel(const QString& id) const {
+    return findChild<QDockWidget*>(id, Qt::FindDirectChildrenOnly);
 }
+
+void MainWindow::updatePanelTitles() {
+    for (auto* dock : findChildren<QDockWidget*>(QString(), Qt::FindDirectChildrenOnly)) {
+        const QList<QDockWidget*> others = tabifiedDockWidgets(dock);
+        const bool inTabs =
+            !dock->isFloating() && std::ranges::any_of(others, [](const QDockWidget* other) {
+                return !other->isHidden();
+            });
+        if (inTabs == (dock->titleBarWidget() != nullptr)) continue;
+        QWidget* old = dock->titleBarWidget();
+        dock->setTitleBarWidget(inTabs ? new QWidget : nullptr);
+        delete old;
+    }
+}
+
+void MainWindow::showPanel(const QString& id) {
+    if (QDockWidget* dock = panel(id)) {
+        dock->show();
+        dock->raise();
+    }
+}
+
+void MainWindow::defaultLayout() {
+    for (const char* id : {"model", "compute", "statistics"}) {
+        panel(id)->setFloating(false);
+        addDockWidget(Qt::RightDockWidgetArea, panel(id));
+        tabifyDockWidget(panel("inspector"), panel(id));
+        panel(id)->show();
+    }
+    panel("photos")->hide();
+    panel("log")->hide();
+    showPanel("inspector");
+    resizeDocks({panel("inspector")}, {310}, Qt::Horizontal);
+    resizeDocks({panel("photos")}, {140}, Qt::Horizontal);
+    resizeDocks({panel("log")}, {150}, Qt::Vertical);
+}
+
+void MainWindow::restoreLayout() {
+    restoreState(firstLayout_, layoutVersion);
+}
+
+// --- what the workspace tells ------------------------------------------------------------------
 
 void MainWindow::connectWorkspace() {
-    connect(workspace_, &Workspace::failed, errorBar_, &ErrorBar::showError);
-    connect(workspace_, &Workspace::noted, errorBar_, &ErrorBar::showNote);
+    connect(workspace_, &Workspace::engineAnswered, this, &MainWindow::onAnswer);
+    connect(workspace_, &Workspace::failed, this, &MainWindow::showFailure);
+    connect(workspace_, &Workspace::noted, this, [this](const QString& sentence) {
+        errorBar_->showNote(sentence);
+        log_->add(LogPanel::Level::Warning, sentence);
+    });
     connect(workspace_, &Workspace::photoShown, this, [this](const QString& path) {
         errorBar_->dismiss();
         setWindowTitle(tr("%1 \u2013 LoftScope").arg(workspace_->photoName()));
-        if (QFileInfo::exists(path)) remember(path);
+        if (!QFileInfo::exists(path)) return;
+        remember(path);
+        if (panel("photos")->isVisible()) fillPhotoStrip();
+        photoStrip_->setCurrent(path);
     });
-    connect(workspace_, &Workspace::progressed, this, [this](const QString& stage, double done) {
-        stageLabel_->setText(stage);
-        progress_->setValue(static_cast<int>(done * 1000));
-    });
+    connect(workspace_, &Workspace::progressed, statusLine_, &StatusLine::setStage);
     connect(workspace_, &Workspace::busyChanged, this, [this](bool busy) {
-        progress_->setVisible(busy);
-        cancel_->setVisible(busy);
-        stageLabel_->setText(busy ? tr("Working") : tr("Ready"));
-        progress_->setValue(0);
+        statusLine_->setBusy(busy);
+        updateActions();
         updateStatus();
     });
-    connect(errorBar_, &ErrorBar::chooseFileRequested, this, &MainWindow::chooseFile);
-    connect(cancel_, &QPushButton::clicked, workspace_, &Workspace::cancel);
-    connect(&model_, &PaneModel::changed, this, [this] { updateActions(); });
-    connect(&model_, &PaneModel::hoverChanged, this, &MainWindow::updateStatus);
+    connect(statusLine_, &StatusLine::cancelRequested, workspace_, &Workspace::cancel);
+    connect(&model_, &PaneModel::changed, this, &MainWindow::updateActions);
+    connect(&model_, &PaneModel::hoverChanged, this, &MainWindow::updatePosition);
+    connect(&model_, &PaneModel::viewChanged, this, &MainWindow::updatePosition);
     connect(canvas_, &CanvasWidget::openGlFailed, this,
-            [this](const QString& sentence, const QString&) { errorBar_->showError(sentence); });
+            [this](const QString& sentence, const QString& details) {
+                showFailure(sentence);
+                if (!details.isEmpty()) log_->add(LogPanel::Level::Error, details);
+            });
     connect(canvas_, &CanvasWidget::paneMenuRequested, this, [this](int pane, const QPoint& at) {
         model_.select(pane);
-        auto* menu = new QMenu(this);
-        menu->setAttribute(Qt::WA_DeleteOnClose);
-        fillPaneMenu(*menu, model_, *workspace_, pane);
-        menu->popup(at);
+        showPaneMenu(at);
     });
+    connect(photoStrip_, &PhotoStrip::chosen, this, &MainWindow::openFile);
+    connect(panel("photos"), &QDockWidget::visibilityChanged, this, [this](bool visible) {
+        if (visible) fillPhotoStrip();
+    });
+    connect(modelPanel_, &ModelPanel::openRequested, this, &MainWindow::chooseFile);
+    connect(modelPanel_, &ModelPanel::summaryChanged, modelButton_, &QToolButton::setText);
     clock_.setInterval(250);
     connect(&clock_, &QTimer::timeout, this, &MainWindow::updateStatus);
     clock_.start();
 }
 
+void MainWindow::onAnswer(quint64 /*id*/, const EngineEvent& event) {
+    modelPanel_->onAnswer(event);
+    computePanel_->onAnswer(event);
+    statisticsPanel_->onAnswer(event);
+    using Level = LogPanel::Level;
+    if (const auto* photo = std::get_if<PhotoDecoded>(&event)) {
+        log_->add(Level::Info, tr("Photo %1, %2 \u00d7 %3 pixels")
+                                   .arg(QString::fromStdString(photo->path.string()))
+                                   .arg(photo->picture.width())
+                                   .arg(photo->picture.height()));
+    } else if (const auto* loaded = std::get_if<ModelLoaded>(&event)) {
+        const ModelDescription& model = loaded->model;
+        log_->add(Level::Info, tr("Loaded %1 from %2, SHA-256 %3, on %4")
+                                   .arg(QString::fromStdString(model.name),
+                                        QString::fromStdString(model.path.string()),
+                                        QString::fromStdString(model.sha256),
+                                        QString::fromStdString(model.device)));
+        statusLine_->setDevice(tr("%1, %2, fp32")
+                                   .arg(QString::fromStdString(model.device),
+                                        Engine::threads() == 1
+                                            ? tr("1 thread")
+                                            : tr("%1 threads").arg(Engine::threads())));
+    } else if (const auto* note = std::get_if<EngineNote>(&event)) {
+        errorBar_->showNote(QString::fromStdString(note->sentence));
+        log_->add(Level::Warning, QString::fromStdString(note->sentence));
+    } else if (const auto* ended = std::get_if<RequestEnded>(&event)) {
+        if (ended->error) lastError_ = ended->error->code;
+        const QString doing = QString::fromStdString(ended->doing);
+        const QString what = doing.left(1).toUpper() + doing.mid(1);
+        if (ended->error && ended->error->code == ErrorCode::Cancelled) {
+            log_->add(Level::Info, tr("%1: cancelled").arg(what));
+        } else if (!ended->error && ended->elapsedMs >= loggedFromMs) {
+            log_->add(Level::Info,
+                      tr("%1: %2 s").arg(what).arg(ended->elapsedMs / 1000, 0, 'f', 2));
+        }
+    }
+}
+
+void MainWindow::showFailure(const QString& sentence) {
+    errorBar_->showError(sentence, waysOut(lastError_));
+    log_->add(LogPanel::Level::Error, sentence);
+    lastError_ = ErrorCode::Internal;
+}
+
+QList<QAction*> MainWindow::waysOut(ErrorCode code) const {
+    QStringList ids;
+    switch (code) {
+    case ErrorCode::NotFound:
+    case ErrorCode::Malformed:
+    case ErrorCode::Unsupported:
+    case ErrorCode::Mismatch:
+        ids = {"file.open"};
+        break;
+    case ErrorCode::OutOfMemory:
+        ids = {"compute.smaller"};
+        break;
+    default:
+        break;
+    }
+    const bool onCpu = model_.state().compute.device == "cpu";
+    if (!onCpu && (code == ErrorCode::OutOfMemory || code == ErrorCode::Unsupported))
+        ids.append("compute.cpu");
+    ids.append("help.log");
+    QList<QAction*> actions;
+    for (const QString& id : ids)
+        actions.append(commands_->find(id));
+    return actions;
+}
+
 void MainWindow::updateActions() {
-    undo_->setEnabled(model_.canUndo());
-    redo_->setEnabled(model_.canRedo());
-    undo_->setText(model_.canUndo() ? tr("&Undo: %1").arg(model_.undoText()) : tr("&Undo"));
-    redo_->setText(model_.canRedo() ? tr("&Redo: %1").arg(model_.redoText()) : tr("&Redo"));
+    const auto setText = [this](const char* id, const QString& text, bool enabled) {
+        QAction* action = commands_->find(id);
+        action->setText(text);
+        action->setEnabled(enabled);
+    };
+    setText("edit.undo", model_.canUndo() ? tr("&Undo: %1").arg(model_.undoText()) : tr("&Undo"),
+            model_.canUndo());
+    setText("edit.redo", model_.canRedo() ? tr("&Redo: %1").arg(model_.redoText()) : tr("&Redo"),
+            model_.canRedo());
     const WorkspaceState& state = model_.state();
-    link_->setChecked(state.linked);
-    wipe_->setChecked(state.compare == CompareMode::Wipe);
-    difference_->setChecked(state.compare == CompareMode::Difference);
-    flip_->setChecked(model_.flipped());
+    commands_->find("view.link")->setChecked(state.linked);
+    commands_->find("view.histogram")->setChecked(canvas_->rangeControlVisible());
+    commands_->find("compare.wipe")->setChecked(state.compare == CompareMode::Wipe);
+    commands_->find("compare.difference")->setChecked(state.compare == CompareMode::Difference);
+    commands_->find("compare.flip")->setChecked(model_.flipped());
+    commands_->find("compute.cancel")->setEnabled(workspace_->busy());
+}
+
+void MainWindow::updatePosition() {
+    if (!model_.photo()) {
+        statusLine_->setZoom(std::nullopt);
+        statusLine_->setPosition({});
+        return;
+    }
+    statusLine_->setZoom(canvas_->zoomOf(model_.state().selected));
+    const auto& hover = model_.hover();
+    if (!hover) {
+        statusLine_->setPosition({});
+        return;
+    }
+    const Pixel pixel = pixelContaining(hover->at, model_.photoExtent());
+    statusLine_->setPosition(QString("(%1, %2)").arg(pixel.x).arg(pixel.y));
 }
 
 void MainWindow::updateStatus() {
-    if (!model_.photo()) {
-        zoomLabel_->clear();
-        positionLabel_->clear();
-    } else {
-        const double zoom = canvas_->zoomOf(model_.state().selected);
-        zoomLabel_->setText(tr("%1 %").arg(zoom * 100, 0, 'f', zoom < 0.1 ? 1 : 0));
-        const auto& hover = model_.hover();
-        if (hover) {
-            const Pixel pixel = pixelContaining(hover->at, model_.photoExtent());
-            positionLabel_->setText(QString("(%1, %2)").arg(pixel.x).arg(pixel.y));
-        } else {
-            positionLabel_->clear();
-        }
-    }
-    timeLabel_->setText(
-        tr("%1 s").arg(static_cast<double>(workspace_->elapsedMs()) / 1000, 0, 'f', 1));
-    if (const double memory = memoryMegabytes(); memory > 0)
-        memoryLabel_->setText(tr("%1 MB").arg(memory, 0, 'f', 0));
+    updatePosition();
+    statusLine_->setElapsed(static_cast<double>(workspace_->elapsedMs()));
+    statusLine_->setMemory(residentBytes());
 }
 
 void MainWindow::setDark(bool dark) {
-    QApplication::setPalette(paletteOf(dark));
+    dark_ = dark;
+    settings_->setValue("light", !dark);
+    applyTheme(dark);
     canvas_->setTheme(dark ? darkCanvas() : lightCanvas());
-    light_->setChecked(!dark);
+    commands_->find("view.light")->setChecked(!dark);
 }
 
 void MainWindow::showKeys() {
-    auto* dialog = new QDialog(this);
-    dialog->setObjectName("keys");
-    dialog->setAttribute(Qt::WA_DeleteOnClose);
-    dialog->setWindowTitle(tr("Keys"));
-    QString rows;
-    for (const QAction* action : actions()) {
-        if (action->shortcut().isEmpty()) continue;
-        rows += QString("<tr><td style='padding-right:16px'><b>%1</b></td><td>%2</td></tr>")
-                    .arg(action->shortcut().toString(QKeySequence::NativeText).toHtmlEscaped(),
-                         QString(action->text()).remove('&').toHtmlEscaped());
-    }
-    rows += tr("<tr><td><b>Arrows</b></td><td>Move the pick by 1 pixel, with Shift by 10</td></tr>"
-               "<tr><td><b>Wheel</b></td><td>Zoom at the cursor</td></tr>"
-               "<tr><td><b>Right drag</b></td><td>Pan</td></tr>");
-    auto* layout = new QVBoxLayout(dialog);
-    layout->addWidget(new QLabel("<table cellspacing='2'>" + rows + "</table>"));
-    dialog->show();
+    (new KeySheet(*commands_, this))->show();
 }
 
 // --- files ------------------------------------------------------------------------------------
 
 void MainWindow::openFile(const QString& path) {
+    if (QFileInfo(path).isDir()) {
+        openFolder(path);
+        return;
+    }
+    if (!checkpointEndings().contains(QFileInfo(path).suffix().toLower())) {
+        wantedPhoto_ = QFileInfo(path).absoluteFilePath();
+        if (!photos_.contains(wantedPhoto_)) photos_.clear();
+    }
     workspace_->openFile(path.toStdString());
+}
+
+void MainWindow::openFiles(const QStringList& paths) {
+    if (paths.isEmpty()) return;
+    photos_.clear();
+    if (paths.size() > 1) {
+        for (const QString& path : paths)
+            if (photoEndings().contains(QFileInfo(path).suffix().toLower()))
+                photos_.append(QFileInfo(path).absoluteFilePath());
+        if (photos_.size() < 2) photos_.clear();
+    }
+    if (!photos_.isEmpty()) showPanel("photos");
+    fillPhotoStrip();
+    openFile(photos_.isEmpty() ? paths.first() : photos_.first());
+}
+
+void MainWindow::openFolder(const QString& path) {
+    const QStringList photos = photosIn(path);
+    if (photos.isEmpty()) {
+        lastError_ = ErrorCode::NotFound;
+        showFailure(tr("The folder '%1' holds no photos that can be opened.")
+                        .arg(QDir::toNativeSeparators(path)));
+        return;
+    }
+    photos_.clear();
+    wantedPhoto_.clear();
+    openFile(photos.first());
+    showPanel("photos");
+    fillPhotoStrip();
+}
+
+QStringList MainWindow::photosToStep() const {
+    if (!photos_.isEmpty()) return photos_;
+    return wantedPhoto_.isEmpty() ? QStringList() : photosIn(QFileInfo(wantedPhoto_).path());
+}
+
+void MainWindow::fillPhotoStrip() {
+    photoStrip_->setPhotos(photosToStep());
+    photoStrip_->setCurrent(wantedPhoto_);
+}
+
+void MainWindow::stepPhoto(int step) {
+    const QString next = photoBeside(photosToStep(), wantedPhoto_, step);
+    if (next.isEmpty()) {
+        statusLine_->showMessage(
+            tr("Open a photo of a folder first: then there are others to go to."), statusMs);
+    } else if (next == wantedPhoto_) {
+        statusLine_->showMessage(step > 0 ? tr("This is the last photo of the folder.")
+                                          : tr("This is the first photo of the folder."),
+                                 statusMs);
+    } else {
+        openFile(next);
+    }
 }
 
 void MainWindow::chooseFile() {
     const QString path = QFileDialog::getOpenFileName(
-        this, tr("Open a photo or a checkpoint"), {},
-        tr("Photos and checkpoints (*.png *.jpg *.jpeg *.tif *.tiff *.webp *.bmp *.safetensors "
-           "*.pth *.pt);;All files (*)"));
+        this, tr("Open a photo or a checkpoint"), QFileInfo(wantedPhoto_).path(),
+        tr("Photos and checkpoints (%1);;All files (*)")
+            .arg(globsOf(photoEndings() + checkpointEndings())));
     if (!path.isEmpty()) openFile(path);
 }
 
+void MainWindow::chooseFolder() {
+    const QString path = QFileDialog::getExistingDirectory(this, tr("Open a folder of photos"),
+                                                           QFileInfo(wantedPhoto_).path());
+    if (!path.isEmpty()) openFolder(path);
+}
+
 void MainWindow::pastePicture() {
+    const QMimeData* held = QApplication::clipboard()->mimeData();
+    const QStringList files = held != nullptr ? localFilesOf(*held) : QStringList();
     const QImage picture = QApplication::clipboard()->image();
-    if (picture.isNull()) {
+    if (!picture.isNull()) {
+        wantedPhoto_.clear();
+        workspace_->openPicture(imageOf(picture), tr("pasted picture"));
+    } else if (!files.isEmpty()) {
+        openFiles(files);
+    } else {
         errorBar_->showNote(tr("The clipboard holds no picture: copy one first."));
+    }
+}
+
+void MainWindow::copyValues() {
+    const auto pick = model_.activePick();
+    if (!pick || !model_.photo()) {
+        statusLine_->showMessage(tr("Click a pixel first: then there are values to copy."),
+                                 statusMs);
         return;
     }
-    workspace_->openPicture(imageOf(picture), tr("pasted picture"));
+    const Pixel pixel = pixelContaining(pick->at, model_.photoExtent());
+    QStringList lines{QString("x %1  y %2").arg(pixel.x).arg(pixel.y)};
+    for (const PaneState& pane : model_.state().panes) {
+        if (const auto value = model_.valueAt(pane.id, pick->at))
+            lines.append(QString("%1\t%2").arg(model_.content(pane.id).title,
+                                               model_.describe(pane.id, *value)));
+    }
+    QApplication::clipboard()->setText(lines.join('\n'));
+    statusLine_->showMessage(tr("The values at the pick are on the clipboard."), statusMs);
+}
+
+void MainWindow::goTo() {
+    auto* dialog = new QInputDialog(this);
+    dialog->setObjectName("goTo");
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    dialog->setWindowTitle(tr("Go to a pixel"));
+    dialog->setLabelText(tr("Photo pixel as x, y:"));
+    connect(dialog, &QInputDialog::textValueSelected, this, [this](const QString& text) {
+        static const QRegularExpression pair(R"(^\s*\(?\s*(\d+)\s*[,;\s]\s*(\d+)\s*\)?\s*$)");
+        const auto match = pair.match(text);
+        const Pixel pixel{match.captured(1).toLongLong(), match.captured(2).toLongLong()};
+        if (!match.hasMatch() || !contains(model_.photoExtent(), pixel)) {
+            errorBar_->showNote(tr("'%1' is no pixel of the photo: give x, y from 0, 0 to %2, %3.")
+                                    .arg(text)
+                                    .arg(model_.photoExtent().width - 1)
+                                    .arg(model_.photoExtent().height - 1));
+            return;
+        }
+        const glm::dvec2 at(static_cast<double>(pixel.x) + 0.5, static_cast<double>(pixel.y) + 0.5);
+        model_.placePick(at);
+        model_.goTo(at);
+    });
+    dialog->open();
 }
 
 QStringList MainWindow::recentFiles() const {
@@ -401,27 +543,44 @@ void MainWindow::remember(const QString& path) {
 
 void MainWindow::fillRecentMenu() {
     recentMenu_->clear();
-    for (const QString& path : recentFiles())
-        recentMenu_->addAction(path, this, [this, path] { openFile(path); });
+    for (const QString& path : recentFiles()) {
+        QAction* action = recentMenu_->addAction(QFileInfo(path).fileName(), this,
+                                                 [this, path] { openFile(path); });
+        action->setToolTip(path);
+        Commands::setGroup(action, tr("Recent"));
+    }
     recentMenu_->setEnabled(!recentMenu_->isEmpty());
 }
 
 void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
-    if (event->mimeData()->hasUrls()) event->acceptProposedAction();
+    if (!localFilesOf(*event->mimeData()).isEmpty() || event->mimeData()->hasImage())
+        event->acceptProposedAction();
 }
 
 void MainWindow::dropEvent(QDropEvent* event) {
-    for (const QUrl& url : event->mimeData()->urls()) {
-        if (!url.isLocalFile()) continue;
-        openFile(url.toLocalFile());
-        event->acceptProposedAction();
-        return;
+    const QStringList files = localFilesOf(*event->mimeData());
+    if (!files.isEmpty()) {
+        openFiles(files);
+    } else {
+        const auto picture = event->mimeData()->imageData().value<QImage>();
+        if (picture.isNull()) return;
+        wantedPhoto_.clear();
+        workspace_->openPicture(imageOf(picture), tr("dropped picture"));
     }
+    event->acceptProposedAction();
+}
+
+void MainWindow::changeInput(double factor) {
+    ComputeSettings settings = model_.state().compute;
+    const auto size =
+        static_cast<std::int64_t>(std::lround(static_cast<double>(settings.inputSize) * factor));
+    settings.inputSize = std::clamp<std::int64_t>(size, 16, largestSize);
+    model_.setCompute(settings);
 }
 
 void MainWindow::closeEvent(QCloseEvent* event) {
     settings_->setValue("geometry", saveGeometry());
-    settings_->setValue("layout", saveState());
+    settings_->setValue("layout", saveState(layoutVersion));
     workspace_->cancel();
     QMainWindow::closeEvent(event);
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The window: menus, panes, inspector and status bar around one Workspace.
+// The window: menus, panes, panels and status line around one Workspace.
 #pragma once
 
 #include "ui/canvas/canvas_widget.h"
 #include "ui/panes/pane_model.h"
+#include "ui/window/commands.h"
 #include "ui/window/error_bar.h"
 #include "ui/window/inspector.h"
 #include "ui/window/workspace.h"
@@ -14,17 +15,26 @@
 
 #include <memory>
 
-class QLabel;
+class QDockWidget;
 class QMenu;
-class QProgressBar;
-class QPushButton;
+class QToolButton;
 
 namespace loftscope {
+
+class CommandPalette;
+class ComputePanel;
+class LogPanel;
+class ModelPanel;
+class PhotoStrip;
+class StatisticsPanel;
+class StatusLine;
 
 struct WindowOptions {
     WorkspaceOptions workspace;
     /// File of the remembered layout and recent photos; empty: the user's own.
     QString settingsPath;
+    /// Devices to choose from, by name.
+    QStringList devices{"cpu"};
 };
 
 /// Needs a QApplication made after configureOpenGl(), on a platform where canvasUnavailable() says
@@ -40,11 +50,28 @@ public:
     CanvasWidget& canvas() { return *canvas_; }
     ErrorBar& errorBar() { return *errorBar_; }
     Inspector& inspector() { return *inspector_; }
+    Commands& commands() { return *commands_; }
+    CommandPalette& commandPalette() { return *palette_; }
+    StatusLine& statusLine() { return *statusLine_; }
+    LogPanel& log() { return *log_; }
+    PhotoStrip& photoStrip() { return *photoStrip_; }
+    /// By its id: "inspector", "photos", "model", "compute", "statistics", "log"; null if there is
+    /// none.
+    QDockWidget* panel(const QString& id) const;
+    void showPanel(const QString& id);
 
+    /// A photo, a checkpoint or a folder of photos.
     void openFile(const QString& path);
+    /// Opens the first of several photos; the others can be stepped to.
+    void openFiles(const QStringList& paths);
+    void openFolder(const QString& path);
+    /// The photo `step` places further in its folder; says so where there is none.
+    void stepPhoto(int step);
     /// Nothing is being computed and everything computed is on its way to the screen.
     bool idle() const { return !workspace_->busy(); }
     QStringList recentFiles() const;
+    bool isDark() const { return dark_; }
+    void setDark(bool dark);
 
 protected:
     void closeEvent(QCloseEvent* event) override;
@@ -52,42 +79,67 @@ protected:
     void dropEvent(QDropEvent* event) override;
 
 private:
+    struct PanelSpec {
+        QString id;
+        QString title;
+        QString help;
+        QKeySequence keys = {};
+        Qt::DockWidgetArea area = Qt::RightDockWidgetArea;
+        bool scrolls = false;
+    };
+
+    void makePanels(const QStringList& devices);
+    QDockWidget* addPanel(const PanelSpec& spec, QWidget* content);
+    void makeCommands();
     void makeMenus();
-    void makeStatusBar();
     void connectWorkspace();
-    QAction* add(QMenu* menu, const QString& text, const QKeySequence& keys,
-                 const std::function<void()>& act);
+    void onAnswer(quint64 id, const EngineEvent& event);
+    void showFailure(const QString& sentence);
+    QList<QAction*> waysOut(ErrorCode code) const;
+
     void chooseFile();
+    void chooseFolder();
     void pastePicture();
+    void copyValues();
+    void goTo();
     void fillRecentMenu();
     void remember(const QString& path);
-    void setDark(bool dark);
+    void restoreLayout();
+    void defaultLayout();
+    /// Panels in tabs do without a title of their own: the tab has it.
+    void updatePanelTitles();
+    void changeInput(double factor);
     void showKeys();
+    void showPalette();
     void updateActions();
     void updateStatus();
+    void updatePosition();
+    void showPaneMenu(const QPoint& globalPosition);
+    QStringList photosToStep() const;
+    void fillPhotoStrip();
 
     PaneModel model_;
     std::unique_ptr<QSettings> settings_;
     Workspace* workspace_ = nullptr;
+    Commands* commands_ = nullptr;
     CanvasWidget* canvas_ = nullptr;
     ErrorBar* errorBar_ = nullptr;
+    StatusLine* statusLine_ = nullptr;
     Inspector* inspector_ = nullptr;
+    PhotoStrip* photoStrip_ = nullptr;
+    ModelPanel* modelPanel_ = nullptr;
+    ComputePanel* computePanel_ = nullptr;
+    StatisticsPanel* statisticsPanel_ = nullptr;
+    LogPanel* log_ = nullptr;
+    CommandPalette* palette_ = nullptr;
+    QToolButton* modelButton_ = nullptr;
     QMenu* recentMenu_ = nullptr;
-    QAction* undo_ = nullptr;
-    QAction* redo_ = nullptr;
-    QAction* link_ = nullptr;
-    QAction* wipe_ = nullptr;
-    QAction* difference_ = nullptr;
-    QAction* flip_ = nullptr;
-    QAction* light_ = nullptr;
-    QAction* fullScreen_ = nullptr;
-    QLabel* zoomLabel_ = nullptr;
-    QLabel* positionLabel_ = nullptr;
-    QLabel* stageLabel_ = nullptr;
-    QLabel* timeLabel_ = nullptr;
-    QLabel* memoryLabel_ = nullptr;
-    QProgressBar* progress_ = nullptr;
-    QPushButton* cancel_ = nullptr;
+    QMenu* paletteMenu_ = nullptr; ///< whose entries the palette lists
+    QString wantedPhoto_;          ///< the file that was asked for last
+    QStringList photos_;           ///< to step through; empty: those of the photo's folder
+    ErrorCode lastError_ = ErrorCode::Internal;
+    QByteArray firstLayout_;
+    bool dark_ = true;
     QTimer clock_;
 };
 

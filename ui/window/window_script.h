@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Steps played on the real window with real events: for documentation pictures and bug reports.
+// Steps played on the real window with real events: for documentation pictures, tests and bug
+// reports. docs/scripting.md describes every step.
 #pragma once
 
 #include "core/base/error.h"
 
 #include <QString>
+#include <QStringList>
 
 class QJsonArray;
 
@@ -12,22 +14,25 @@ namespace loftscope {
 
 class MainWindow;
 
-/// An array of steps, each an object with "do":
-///   {"do": "click", "pane": 1, "at": [x, y]}             pane counts from 1, at in photo pixels
-///   {"do": "drag", "pane": 1, "from": [x, y], "to": [x, y]}
-///   {"do": "key", "key": "W"}                             as in menus: "Ctrl+Z", "Space"
-///   {"do": "wait-idle"}, {"do": "resize", "size": [w, h]}
-///   {"do": "screenshot", "file": "main.png"}, {"do": "quit"}
-/// Errors: NotFound, Malformed (naming the step).
+/// Names of the steps that there are.
+QStringList scriptSteps();
+
+/// An array of steps, each an object with "do". Errors: NotFound, Malformed (no JSON, no array),
+/// InvalidArgument (as checkScript).
 Result<QJsonArray> readScript(const QString& path);
+
+/// Looks at every step without playing any. Errors: InvalidArgument, naming the step's number and
+/// what is wrong with it.
+Result<void> checkScript(const QJsonArray& steps);
 
 /// Plays the steps; runs the event loop while it waits. Errors: InvalidArgument (naming the step),
 /// WriteFailed.
 Result<void> playScript(MainWindow& window, const QJsonArray& steps);
 
-/// Runs the event loop until nothing is computed any more and the window is painted.
-void waitIdle(MainWindow& window);
-/// A picture of the whole window. Errors: WriteFailed.
+/// Runs the event loop until nothing is computed any more and the window is painted. False if that
+/// takes longer.
+bool waitIdle(MainWindow& window, int timeoutMs = 600'000);
+/// A picture of the window with everything that is open over it. Errors: WriteFailed.
 Result<void> saveScreenshot(MainWindow& window, const QString& path);
 
 } // namespace loftscope

@@ -36,6 +36,7 @@ Workspace::Workspace(PaneModel* model, WorkspaceOptions options, QObject* parent
     , bridge_(options_.engine) {
     updateMethods();
     makeDefaultLayout();
+    connect(model_, &PaneModel::computeChanged, this, &Workspace::reopen);
     refresh([](const PaneState&) { return true; });
     staleTimer_.setSingleShot(true);
     staleTimer_.setInterval(staleAfterMs);
@@ -78,6 +79,8 @@ void Workspace::makeDefaultLayout() {
     const bool loftUp = options_.engine.weights.contains("loftup");
     const std::string best = loftUp ? "loftup" : "bilinear";
     WorkspaceState state = model_->state();
+    state.compute.inputSize = options_.inputSize;
+    state.compute.device = options_.engine.device;
     const auto add = [&](PaneState pane) {
         pane.id = state.panes.empty() ? 1 : state.panes.back().id + 1;
         state.panes.push_back(pane);
@@ -105,12 +108,21 @@ void Workspace::openFile(const std::filesystem::path& path) {
 }
 
 void Workspace::openPhoto(const std::filesystem::path& path) {
-    openId_ = bridge_.engine().openPhoto({path, {}, options_.inputSize});
-    submitted(openId_);
+    open(path, {});
 }
 
 void Workspace::openPicture(const Image& picture, const QString& name) {
-    openId_ = bridge_.engine().openPhoto({name.toStdString(), picture, options_.inputSize});
+    open(name.toStdString(), picture);
+}
+
+void Workspace::reopen() {
+    if (!picture_.empty()) open(photoPath_, picture_);
+}
+
+void Workspace::open(const std::filesystem::path& path, const Image& picture) {
+    const ComputeSettings& settings = model_->state().compute;
+    openId_ = bridge_.engine().openPhoto(
+        {path, picture, settings.inputSize, settings.outputSize, settings.device});
     submitted(openId_);
 }
 
@@ -243,6 +255,7 @@ Answer* Workspace::answerOf(quint64 id) {
 
 void Workspace::onAnswer(quint64 id, const PreparedEvent& prepared) {
     const EngineEvent& event = prepared.event;
+    Q_EMIT engineAnswered(id, event);
     Answer* const answer = answerOf(id);
     if (const auto* photo = std::get_if<PhotoDecoded>(&event)) {
         if (id == openId_) onPhoto(*photo, prepared.pyramid);
@@ -351,7 +364,7 @@ void Workspace::onModel(const ModelChanged& changed) {
         // A locked basis belongs to the features of the model before.
         model_->changePanes([](const PaneState& pane) { return pane.basis == "locked"; },
                             [](PaneState& pane) { pane.basis = "own"; }, {});
-        if (!picture_.empty()) openPicture(picture_, textOf(photoPath_));
+        reopen();
         return;
     }
     upsamplerName_ = name;

@@ -36,6 +36,8 @@ public:
     void openPhoto(const std::filesystem::path& path);
     /// `name` stands for the missing file name: "pasted picture".
     void openPicture(const Image& picture, const QString& name);
+    /// The same photo with what is chosen now.
+    void reopen();
     void useModel(const std::filesystem::path& path);
     void cancel();
     /// Asks again for what failed or was cancelled.
@@ -65,6 +67,8 @@ public:
     void saveBasis(const PaneState& pane, const std::filesystem::path& path);
 
 Q_SIGNALS:
+    /// Everything the engine says, before it is acted upon: for panels that report.
+    void engineAnswered(quint64 id, const loftscope::EngineEvent& event);
     void photoShown(const QString& path);
     void featuresShown();
     void attentionChanged();
@@ -101,6 +105,7 @@ private:
     /// The panes that show the answer, or show it until theirs is there.
     void refreshShowing(const Answer& answer);
     bool shows(const PaneState& pane, const Answer& answer) const;
+    void open(const std::filesystem::path& path, const Image& picture);
     void submitted(quint64 id);
     void setBusy(bool busy);
 
