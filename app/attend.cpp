@@ -31,7 +31,7 @@ Result<void> run(const Options& options, CommandContext& context) {
     if (!attention)
         return fail(ErrorCode::Unsupported,
                     fmt::format("{} has no weights over the low-res grid.", field.methodName));
-    auto metadata = provenanceMetadata(field.scene, field.methodName);
+    auto metadata = provenanceMetadata(field.scene, field.methodName, field.precision);
     metadata["pixel"] = fmt::format("{},{}", pixel.x, pixel.y);
     LOFTSCOPE_CHECK(writeArray(options.out, *attention, "attention", metadata));
 

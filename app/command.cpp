@@ -112,7 +112,10 @@ CLI::App* CommandLine::add(const std::string& name, const std::string& descripti
         ->capture_default_str()
         ->group("Common")
         ->check(CLI::Range(0, 1024));
-    command->add_option("--precision", options_.precision, "Arithmetic: fp32 (exact), bf16 or fp16")
+    command
+        ->add_option(
+            "--precision", options_.precision,
+            "Arithmetic of upsamplers and of training: fp32 (exact), bf16, or fp16 on a GPU")
         ->capture_default_str()
         ->group("Common")
         ->check(CLI::IsMember({"fp32", "bf16", "fp16"}));

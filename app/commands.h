@@ -15,6 +15,7 @@ void addPcaCommand(CommandLine& line);
 void addMetricsCommand(CommandLine& line);
 void addRenderCommand(CommandLine& line);
 void addOpenCommand(CommandLine& line);
+void addBenchCommand(CommandLine& line);
 void addTrainCommand(CommandLine& line);
 
 } // namespace loftscope::app

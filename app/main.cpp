@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
     addMetricsCommand(line);
     addRenderCommand(line);
     addOpenCommand(line);
+    addBenchCommand(line);
     addTrainCommand(line);
     return line.run(argc, argv);
 }

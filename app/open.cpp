@@ -81,6 +81,7 @@ void endWithoutDisplay(QtMsgType type, const QMessageLogContext& /*context*/,
 Result<WindowOptions> windowOptions(const Options& options, const CommandContext& context) {
     WindowOptions window;
     EngineOptions& engine = window.workspace.engine;
+    LOFTSCOPE_CHECK(requireFullPrecision(context.options));
     LOFTSCOPE_TRY(const c10::Device device, computeDevice(context.options));
     engine.device = device.str();
     window.workspace.inputSize = options.inputSize;

@@ -115,7 +115,7 @@ Result<void> run(const Options& options, CommandContext& context) {
     LOFTSCOPE_TRY(const at::Tensor scores,
                   projectField(basis, *field.field, options.method.tile, context.run));
 
-    const auto metadata = provenanceMetadata(field.scene, field.methodName);
+    const auto metadata = provenanceMetadata(field.scene, field.methodName, field.precision);
     if (namesPicture(options.out)) {
         LOFTSCOPE_CHECK(writePicture(options, scores, basis, components));
     } else {

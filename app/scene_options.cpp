@@ -113,12 +113,38 @@ void addFieldOptions(CLI::App& command, SceneOptions& scene, MethodOptions& meth
 }
 
 Result<c10::Device> computeDevice(const CommonOptions& options) {
-    if (options.precision != "fp32") {
+    LOFTSCOPE_TRY(const c10::Device device, deviceNamed(options.device));
+    if (options.precision == "fp16" && device.is_cpu()) {
         return fail(ErrorCode::Unsupported,
-                    fmt::format("Precision {} is not available yet: use --precision fp32.",
-                                options.precision));
+                    "Precision fp16 needs a GPU: use --precision bf16 or fp32.");
     }
-    return deviceNamed(options.device);
+    return device;
+}
+
+namespace {
+
+constexpr std::array<std::pair<std::string_view, c10::ScalarType>, 3> precisions{
+    {{"fp32", c10::ScalarType::Float},
+     {"bf16", c10::ScalarType::BFloat16},
+     {"fp16", c10::ScalarType::Half}}};
+
+} // namespace
+
+c10::ScalarType arithmeticOf(const CommonOptions& options) {
+    return std::ranges::find(precisions, options.precision, [](const auto& p) { return p.first; })
+        ->second;
+}
+
+std::string precisionName(c10::ScalarType arithmetic) {
+    return std::string(
+        std::ranges::find(precisions, arithmetic, [](const auto& p) { return p.second; })->first);
+}
+
+Result<void> requireFullPrecision(const CommonOptions& options) {
+    if (options.precision == "fp32") return {};
+    return fail(ErrorCode::Unsupported,
+                fmt::format("Only upsamplers compute in {}: leave out --precision here.",
+                            options.precision));
 }
 
 Result<SceneRequest> sceneRequest(const SceneOptions& options, c10::Device device) {
@@ -154,16 +180,19 @@ Result<FieldOfScene> makeField(const SceneOptions& options, const MethodOptions&
     } else {
         // The checkpoint first: a wrong one is noticed before the backbone has run.
         LOFTSCOPE_TRY(const LoadedUpsampler upsampler,
-                      loadUpsampler(method.method, method.weights, device));
+                      loadUpsampler(method.method, method.weights, device, context.run,
+                                    arithmeticOf(context.options)));
         LOFTSCOPE_TRY(result.scene, makeScene(request, context.run));
         if (upsampler.provenance) result.scene.models.push_back(*upsampler.provenance);
         result.scene.warnings.insert(result.scene.warnings.end(), upsampler.warnings.begin(),
                                      upsampler.warnings.end());
         result.methodName = upsampler.model->name();
+        result.precision = precisionName(upsampler.arithmetic);
         LOFTSCOPE_TRY(result.field, bindField(result.scene, *upsampler.model));
     }
     reportScene(result.scene, context);
     context.result["method"] = result.methodName;
+    context.result["precision"] = result.precision;
     return result;
 }
 
@@ -241,10 +270,10 @@ void reportScene(const Scene& scene, CommandContext& context) {
     if (!scene.warnings.empty()) context.result["warnings"] = scene.warnings;
 }
 
-std::map<std::string, std::string> provenanceMetadata(const Scene& scene,
-                                                      const std::string& method) {
+std::map<std::string, std::string> provenanceMetadata(const Scene& scene, const std::string& method,
+                                                      const std::string& precision) {
     std::map<std::string, std::string> metadata{{"program", "loftscope " LOFTSCOPE_VERSION},
-                                                {"precision", "fp32"}};
+                                                {"precision", precision}};
     if (!method.empty()) metadata["method"] = method;
     for (const ModelProvenance& model : scene.models) {
         metadata[model.role] = model.name;

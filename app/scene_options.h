@@ -43,13 +43,20 @@ void addBackboneOptions(CLI::App& command, SceneOptions& options,
 void addFieldOptions(CLI::App& command, SceneOptions& scene, MethodOptions& method);
 
 Result<SceneRequest> sceneRequest(const SceneOptions& options, c10::Device device);
-/// The device that --device names; refuses a --precision that is not there yet.
+/// The device that --device names. Errors: Unsupported (no such device; fp16 on a CPU).
 Result<c10::Device> computeDevice(const CommonOptions& options);
+/// What --precision says upsamplers shall compute in.
+c10::ScalarType arithmeticOf(const CommonOptions& options);
+/// "fp32", "bf16", "fp16": the inverse.
+std::string precisionName(c10::ScalarType arithmetic);
+/// For commands without an upsampler: backbones compute in fp32 only.
+Result<void> requireFullPrecision(const CommonOptions& options);
 
 /// A scene and the field of one method over it, as most commands need it.
 struct FieldOfScene {
     Scene scene;
-    std::string methodName; ///< as shown: "LoftUp"
+    std::string methodName;         ///< as shown: "LoftUp"
+    std::string precision = "fp32"; ///< that the method computes in
     std::unique_ptr<FeatureField> field;
 };
 /// `method` may also be "lowres": the grid itself as a field.
@@ -76,8 +83,8 @@ nlohmann::ordered_json modelJson(const ModelProvenance& model);
 /// Warnings go to stderr, notes and models into the result.
 void reportScene(const Scene& scene, CommandContext& context);
 /// Where a result came from, for the metadata of output files.
-std::map<std::string, std::string> provenanceMetadata(const Scene& scene,
-                                                      const std::string& method);
+std::map<std::string, std::string> provenanceMetadata(const Scene& scene, const std::string& method,
+                                                      const std::string& precision = "fp32");
 
 /// "LoftUp: 192 x 224 x 336" and the like.
 std::string sizeText(std::int64_t channels, const Extent& extent);

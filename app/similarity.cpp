@@ -43,7 +43,7 @@ Result<void> run(const Options& options, CommandContext& context) {
             writeImage(options.out, mapPicture(map, low, high, *colorMapNamed(options.colors))));
         context.result["colors"] = options.colors;
     } else {
-        auto metadata = provenanceMetadata(field.scene, field.methodName);
+        auto metadata = provenanceMetadata(field.scene, field.methodName, field.precision);
         metadata["pixel"] = fmt::format("{},{}", query.x, query.y);
         LOFTSCOPE_CHECK(writeArray(options.out, map, "similarity", metadata));
     }

@@ -32,7 +32,7 @@ Result<void> run(const Options& options, CommandContext& context) {
                                     options.rect, extent.width, extent.height));
         }
     }
-    auto metadata = provenanceMetadata(field.scene, field.methodName);
+    auto metadata = provenanceMetadata(field.scene, field.methodName, field.precision);
     metadata["output"] = fmt::format("{} x {}", extent.width, extent.height);
     metadata["rect"] = fmt::format("{},{},{},{}", rect.x, rect.y, rect.width, rect.height);
     LOFTSCOPE_TRY(TensorSink sink,

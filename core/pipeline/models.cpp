@@ -45,7 +45,7 @@ std::optional<Error> otherKind(const TensorFile& file, std::string_view wanted) 
 }
 
 Result<LoadedUpsampler> loadLoftUp(const std::filesystem::path& path, c10::Device device,
-                                   const RunContext& context) {
+                                   c10::ScalarType arithmetic, const RunContext& context) {
     LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path, context));
     const Result<LoftUpSpec> recognised = recogniseLoftUp(file.tensors);
     if (!recognised)
@@ -55,7 +55,9 @@ Result<LoadedUpsampler> loadLoftUp(const std::filesystem::path& path, c10::Devic
     loaded.warnings = file.warnings;
     append(loaded.warnings, warningsAbout(spec));
     append(loaded.warnings, surplusWarning(accountOf(file.tensors, spec), spec.name));
-    LOFTSCOPE_TRY(loaded.model, makeLoftUp(canonicalLoftUpState(file.tensors, spec), spec, device));
+    LOFTSCOPE_TRY(loaded.model,
+                  makeLoftUp(canonicalLoftUpState(file.tensors, spec), spec, device, arithmetic));
+    loaded.arithmetic = arithmetic;
     loaded.provenance = ModelProvenance{"upsampler", spec.name, path, file.sha256};
     return loaded;
 }
@@ -99,7 +101,8 @@ const std::vector<UpsamplerMethod>& upsamplerMethods() {
 }
 
 Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesystem::path& weights,
-                                      c10::Device device, const RunContext& context) {
+                                      c10::Device device, const RunContext& context,
+                                      c10::ScalarType arithmetic) {
     const auto& methods = upsamplerMethods();
     const auto known = std::ranges::find(methods, method, &UpsamplerMethod::name);
     if (known == methods.end()) {
@@ -120,10 +123,14 @@ Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesy
             ErrorCode::InvalidArgument,
             fmt::format("The method {} has no weights: leave out '{}'.", method, weights.string()));
     }
-    if (const auto interpolation = interpolationNamed(method))
-        return LoadedUpsampler{makeInterpolation(*interpolation), std::nullopt, {}};
-    if (method == "jbu") return LoadedUpsampler{makeJointBilateral(), std::nullopt, {}};
-    return loadLoftUp(weights, device, context);
+    if (method == "loftup") return loadLoftUp(weights, device, arithmetic, context);
+    LoadedUpsampler loaded;
+    if (arithmetic != c10::ScalarType::Float)
+        loaded.warnings.push_back(
+            fmt::format("The method {} computes in fp32 whatever the precision.", method));
+    const auto interpolation = interpolationNamed(method);
+    loaded.model = interpolation ? makeInterpolation(*interpolation) : makeJointBilateral();
+    return loaded;
 }
 
 Result<c10::Device> deviceNamed(const std::string& name) {

@@ -9,6 +9,7 @@
 #include "core/upsample/feature_field.h"
 
 #include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
 
 #include <filesystem>
 #include <memory>
@@ -45,6 +46,7 @@ struct LoadedUpsampler {
     std::shared_ptr<const Upsampler> model;
     std::optional<ModelProvenance> provenance; ///< nothing for methods without weights
     std::vector<std::string> warnings;
+    c10::ScalarType arithmetic = c10::ScalarType::Float; ///< what it computes in
 };
 
 /// The method's name as a heading: "Bilinear", "LoftUp".
@@ -60,11 +62,13 @@ struct UpsamplerMethod {
 /// Every method there is, in the order in which they are listed to users.
 const std::vector<UpsamplerMethod>& upsamplerMethods();
 
-/// `method`: one of upsamplerMethods(); `weights` is empty for methods without any.
+/// `method`: one of upsamplerMethods(); `weights` is empty for methods without any. `arithmetic` is
+/// a wish: a method that has only fp32 computes in that and warns.
 /// Errors: InvalidArgument (unknown method, weights missing or superfluous), those of reading the
 /// file.
 Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesystem::path& weights,
-                                      c10::Device device, const RunContext& context = {});
+                                      c10::Device device, const RunContext& context = {},
+                                      c10::ScalarType arithmetic = c10::ScalarType::Float);
 
 /// "auto", "cpu", "cuda", "cuda:1" -> a device that exists. Errors: Unsupported with what to do.
 Result<c10::Device> deviceNamed(const std::string& name);

@@ -72,6 +72,22 @@ CrossAttentionBlock readBlock(const WeightScope& layer, const LoftUpSpec& spec,
             readLinear(net[4], dim, spec.hidden, device)};
 }
 
+/// Everything that is multiplied goes into `type`; norms and what surrounds the angles stay as they
+/// are.
+void convert(LoftUpWeights& weights, c10::ScalarType type) {
+    for (FoldedConv* convolution : {&weights.first_conv_1, &weights.first_conv_4}) {
+        convolution->weight =
+            convolution->weight.to(type).contiguous(at::MemoryFormat::ChannelsLast);
+        convolution->bias = convolution->bias.to(type);
+    }
+    for (CrossAttentionBlock& block : weights.layers) {
+        for (Linear* linear : {&block.in_proj_q, &block.in_proj_k, &block.in_proj_v,
+                               &block.out_proj, &block.ff_expand, &block.ff_contract})
+            *linear = linear->to(type);
+    }
+    weights.final_conv = weights.final_conv.to(type);
+}
+
 /// (h * w) x C rows as the 1 x C x h x w picture that convolutions take; shares memory (channels
 /// last).
 at::Tensor pictureFromRows(const at::Tensor& rows, const Rect& rect) {
@@ -155,6 +171,9 @@ LoftUpField::LoftUpField(std::shared_ptr<const LoftUpWeights> weights, const Fea
     const LoftUpWeights& w = *weights_;
     scaled_ = scaleToUnitRange(guidance.to(w.device));
     coordinates_ = w.fourier_feat.tables(extent_);
+    conv1Table_ =
+        CoordinateConvolution::create(w.fourier_feat, coordinates_, scaled_, w.first_conv_norm,
+                                      w.first_conv_1.weight, w.first_conv_1.bias);
 
     at::Tensor features = low.values.to(w.device).flatten(1).t(); // N x C
     if (w.channelnorm) features = (*w.channelnorm)(features);
@@ -175,17 +194,24 @@ at::Tensor LoftUpField::queryTokens(const Rect& rect, std::int64_t convolvedSide
     const Rect outer = grown(inner, halo, extent_);
     const Rect middle = grown(inner, halo - 1, extent_);
 
-    const at::Tensor fourier = w.fourier_feat.encode(coordinates_, scaled_, outer);
-    const at::Tensor normed = w.first_conv_norm(fourier);
+    const bool byTable = conv1Table_ && stages == nullptr;
+    at::Tensor fourier;
+    at::Tensor normed;
+    if (!byTable) {
+        fourier = w.fourier_feat.encode(coordinates_, scaled_, outer);
+        normed = w.first_conv_norm(fourier);
+    }
     // Zero padding is right where `outer` ends at the picture's border, for the normed features as
     // for conv1's output; elsewhere it spoils one ring of pixels, which is cut away.
     const auto convolved = [](const at::Tensor& picture, const FoldedConv& convolution) {
-        return at::relu(at::conv2d(picture, convolution.weight, convolution.bias, 1, 1));
+        return at::relu(at::conv2d(picture.to(convolution.weight.scalar_type()), convolution.weight,
+                                   convolution.bias, 1, 1));
     };
     const at::Tensor conv1 =
-        cropped(convolved(pictureFromRows(normed, outer), w.first_conv_1), outer, middle);
+        byTable ? pictureFromRows(conv1Table_->evaluate(middle), middle)
+                : cropped(convolved(pictureFromRows(normed, outer), w.first_conv_1), outer, middle);
     const at::Tensor query = cropped(convolved(conv1, w.first_conv_4), middle, rect);
-    at::Tensor rows = rowsFromPicture(query);
+    at::Tensor rows = rowsFromPicture(query).to(at::kFloat);
     if (stages != nullptr) {
         stages->fourier = rowsFromPicture(cropped(pictureFromRows(fourier, outer), outer, rect));
         stages->fourierNorm = rowsFromPicture(cropped(pictureFromRows(normed, outer), outer, rect));
@@ -217,7 +243,7 @@ at::Tensor LoftUpField::run(const Rect& rect, std::int64_t convolvedSide,
         x = x + feedForward(block, x);
         if (stages != nullptr) stages->afterBlock.push_back(x);
     }
-    const at::Tensor output = w.final_conv_norm(w.final_conv(w.norm(x)));
+    const at::Tensor output = w.final_conv_norm(w.final_conv(w.norm(x)).to(at::kFloat));
     return output.t().reshape({channels(), rect.height, rect.width});
 }
 
@@ -243,8 +269,10 @@ std::optional<at::Tensor> LoftUpField::attend(const Pixel& pixel) const {
         {static_cast<std::int64_t>(maps.size()), weights_->spec.heads, grid_.height, grid_.width});
 }
 
-Result<std::shared_ptr<const LoftUpWeights>>
-readLoftUpWeights(const StateDict& state, const LoftUpSpec& spec, c10::Device device) {
+Result<std::shared_ptr<const LoftUpWeights>> readLoftUpWeights(const StateDict& state,
+                                                               const LoftUpSpec& spec,
+                                                               c10::Device device,
+                                                               c10::ScalarType arithmetic) {
     if (spec.lrPositions != LrPositions::Sine) {
         return fail(ErrorCode::Unsupported, "This LoftUp has a learned position table for its "
                                             "tokens, which no released model uses: only the sine "
@@ -276,6 +304,7 @@ readLoftUpWeights(const StateDict& state, const LoftUpSpec& spec, c10::Device de
                 .final_conv = {},
                 .final_conv_norm =
                     readLayerNorm(upsampler["final_conv"][1], spec.channels, finalNormEps, device),
+                .arithmetic = arithmetic,
                 .device = device});
             if (spec.hasChannelNorm)
                 weights->channelnorm =
@@ -288,13 +317,14 @@ readLoftUpWeights(const StateDict& state, const LoftUpSpec& spec, c10::Device de
                 finalConv("bias", {spec.channels}).to(device)};
 
             LOFTSCOPE_CHECK(requireComplete(root.account(), spec.name));
+            convert(*weights, arithmetic);
             return weights;
         });
 }
 
 Result<std::unique_ptr<Upsampler>> makeLoftUp(const StateDict& state, const LoftUpSpec& spec,
-                                              c10::Device device) {
-    LOFTSCOPE_TRY(auto weights, readLoftUpWeights(state, spec, device));
+                                              c10::Device device, c10::ScalarType arithmetic) {
+    LOFTSCOPE_TRY(auto weights, readLoftUpWeights(state, spec, device, arithmetic));
     return std::make_unique<LoftUpUpsampler>(std::move(weights));
 }
 

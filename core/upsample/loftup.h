@@ -4,6 +4,7 @@
 // keys.
 #pragma once
 
+#include "core/upsample/coordinate_convolution.h"
 #include "core/upsample/coordinate_encoder.h"
 #include "core/upsample/feature_field.h"
 #include "core/upsample/loftup_spec.h"
@@ -11,6 +12,7 @@
 #include "core/weights/state_dict.h"
 
 #include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
 
 #include <memory>
 #include <optional>
@@ -50,6 +52,9 @@ struct LoftUpWeights {
     LayerNorm norm;            ///< `ca_transformer.norm`
     Linear final_conv;         ///< `final_conv.0`, a 1 x 1 convolution
     LayerNorm final_conv_norm; ///< `final_conv.1`, over channels
+    /// Type of convolutions, linear layers and attention. In bf16 and fp16 Fourier angles, norms
+    /// and the residual stream stay fp32.
+    c10::ScalarType arithmetic = c10::ScalarType::Float;
     c10::Device device = c10::kCPU;
 };
 
@@ -79,7 +84,7 @@ public:
     at::Tensor evaluate(const Rect& rect) const override;
     std::optional<at::Tensor> attend(const Pixel& pixel) const override;
 
-    /// The same as `evaluate`, keeping what came between.
+    /// The same as `evaluate`, keeping what came between; always by plain convolution.
     at::Tensor evaluate(const Rect& rect, LoftUpStages& stages) const;
     /// The guidance after min-max scaling, 3 x H x W.
     const at::Tensor& scaledGuidance() const { return scaled_; }
@@ -105,6 +110,7 @@ private:
     Extent grid_;
     at::Tensor scaled_;
     CoordinateEncoder::Tables coordinates_;
+    std::optional<CoordinateConvolution> conv1Table_; ///< where the picture has few colour levels
     at::Tensor tokens_;
     std::vector<KeysValues> keysValues_;
 };
@@ -112,9 +118,11 @@ private:
 /// Builds the upsampler from canonical (published) key names. Errors: Mismatch naming what is
 /// missing or misshapen.
 Result<std::unique_ptr<Upsampler>> makeLoftUp(const StateDict& state, const LoftUpSpec& spec,
-                                              c10::Device device = c10::kCPU);
+                                              c10::Device device = c10::kCPU,
+                                              c10::ScalarType arithmetic = c10::ScalarType::Float);
 /// The parameters alone, for those who bind by themselves.
 Result<std::shared_ptr<const LoftUpWeights>>
-readLoftUpWeights(const StateDict& state, const LoftUpSpec& spec, c10::Device device = c10::kCPU);
+readLoftUpWeights(const StateDict& state, const LoftUpSpec& spec, c10::Device device = c10::kCPU,
+                  c10::ScalarType arithmetic = c10::ScalarType::Float);
 
 } // namespace loftscope

@@ -6,17 +6,20 @@
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
 
 #include <cstdint>
 
 namespace loftscope {
 
-/// y = x W^T + b over the last dimension.
+/// y = x W^T + b over the last dimension, in the type of the weight.
 struct Linear {
     at::Tensor weight; ///< out x in
     at::Tensor bias;   ///< out; undefined where the layer has none
 
     at::Tensor operator()(const at::Tensor& x) const;
+    /// The same layer in another type.
+    Linear to(c10::ScalarType type) const;
 };
 
 /// Normalisation over the last dimension.
@@ -42,7 +45,7 @@ at::Tensor joinHeads(const at::Tensor& x);
 /// softmax(q k^T / sqrt(d)) v for heads x N x d queries and heads x M x d keys and values, without
 /// keeping the weights.
 at::Tensor attend(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value);
-/// The weights themselves: heads x N x M.
+/// The weights themselves, fp32: heads x N x M.
 at::Tensor attentionWeights(const at::Tensor& query, const at::Tensor& key);
 
 } // namespace loftscope

@@ -275,8 +275,34 @@ TEST_F(CommandLineTest, WrongUsageIsExitCodeTwo) {
 
 TEST_F(CommandLineTest, PrecisionsThatAreNotThereAreRefused) {
     expectRefusal(runProgram(with(loftupArguments("upsample", "loftup_tiny.square"),
-                                  {"--precision", "bf16", "-o", path("x.npy")})),
-                  1, "fp32");
+                                  {"--device", "cpu", "--precision", "fp16", "-o", path("x.npy")})),
+                  1, "bf16 or fp32");
+    expectRefusal(runProgram({"features", "--backbone", "x.pth", "--image", "x.png", "--precision",
+                              "bf16", "-o", path("x.npy")}),
+                  1, "leave out --precision");
+}
+
+TEST_F(CommandLineTest, BenchTimesTheStagesOfEverySizeAndMethod) {
+    const auto run =
+        runProgram({"bench", "-u", "bilinear", "-u", "loftup=" + golden("loftup_tiny.weights"),
+                    "--channels", "32", "--sizes", "28,42x28", "--repeat", "1", "--json"});
+    ASSERT_EQ(run.exitCode, 0) << run.err;
+    const auto json = nlohmann::json::parse(run.out);
+    EXPECT_GT(json.at("machine").at("product_gmac_s").get<double>(), 0);
+    ASSERT_EQ(json.at("cases").size(), 4U);
+    const auto& last = json.at("cases").back();
+    EXPECT_EQ(last.at("output").at("width"), 42);
+    EXPECT_EQ(last.at("tokens").at("width"), 3);
+    std::vector<std::string> stages;
+    for (const auto& stage : last.at("stages")) {
+        stages.push_back(stage.at("stage"));
+        EXPECT_GT(stage.at("wall_s").get<double>(), 0);
+    }
+    EXPECT_THAT(stages, testing::ElementsAre("bind", "first tile", "tiles", "PCA", "attention",
+                                             "low-res similarity"));
+    expectRefusal(runProgram({"bench", "-u", "loftup=" + golden("loftup_tiny.weights"), "--sizes",
+                              "28", "--repeat", "1"}),
+                  1, "32");
 }
 
 TEST_F(CommandLineTest, FilesThatDoNotFitAreNamed) {

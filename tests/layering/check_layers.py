@@ -24,6 +24,7 @@ CORE_RANKS = {
     "pipeline": 6,
     "train": 7,
     "eval": 7,
+    "bench": 7,
 }
 # What a project file of a layer may include of the project.
 MAY_INCLUDE = {

@@ -5,7 +5,10 @@
 #include "core/upsample/tiles.h"
 #include "tests/support/golden.h"
 
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/randint.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <memory>
@@ -167,6 +170,47 @@ TEST(LoftUp, EachPictureHasItsOwnColourRange) {
         const at::Tensor expected = golden["output.item" + std::to_string(i) + "_alone"];
         EXPECT_LE(difference(field.evaluate(wholeOf(field.extent())).unsqueeze(0), expected).max,
                   1e-4);
+    }
+}
+
+TEST(LoftUp, HalfPrecisionStaysCloseToTheReference) {
+    const Golden golden("loftup_s.square");
+    const Golden checkpoint("loftup_s.weights");
+    const auto weights =
+        readLoftUpWeights(checkpoint.state(), specOf(384), c10::kCPU, at::kBFloat16);
+    ASSERT_TRUE(weights) << weights.error().message;
+    const LoftUpField half(*weights, {golden["input.lr"][0]}, golden["input.guidance"][0]);
+    const LoftUpField full(weightsOf("loftup_s"), {golden["input.lr"][0]},
+                           golden["input.guidance"][0]);
+    const at::Tensor a = half.evaluate(wholeOf(half.extent()));
+    const at::Tensor b = full.evaluate(wholeOf(full.extent()));
+    ASSERT_EQ(a.scalar_type(), at::kFloat);
+    const at::Tensor cosine = (a * b).sum(0) / (a.norm(2, 0) * b.norm(2, 0));
+    EXPECT_GE(cosine.min().item<double>(), 0.9995);
+    const auto gap = difference(a, b);
+    EXPECT_LE(gap.max, 0.1);
+    EXPECT_LE(gap.mean, 8e-3);
+    EXPECT_GT(gap.max, 1e-4) << "nothing was computed in bf16";
+}
+
+TEST(LoftUp, PhotosOfEightBitsAreConvolvedByTableWithTheSameResult) {
+    const Golden golden("loftup_tiny.nonsquare");
+    const auto weights = weightsOf("loftup_tiny");
+    // A line and a point have borders on both sides at once.
+    for (const auto& [height, width] : {std::pair{40, 57}, std::pair{1, 30}, std::pair{30, 1},
+                                        std::pair{2, 3}, std::pair{1, 1}}) {
+        const at::Tensor photo =
+            at::randint(0, 256, {3, height, width}, at::make_generator<at::CPUGeneratorImpl>(7));
+        const LoftUpField field(weights, {golden["input.lr"][0]}, photo / 255.0);
+        LoftUpStages stages;
+        const Rect whole = wholeOf(field.extent());
+        const at::Tensor plain = field.evaluate(whole, stages);
+        EXPECT_LE(difference(field.evaluate(whole), plain).max, 2e-5) << width << "x" << height;
+        EXPECT_GT(plain.abs().max().item<double>(), 0.5);
+        const Rect corner{width / 2, height / 2, width - width / 2, height - height / 2};
+        EXPECT_LE(
+            difference(field.evaluate(corner), plain.slice(1, corner.y).slice(2, corner.x)).max,
+            2e-5);
     }
 }
 

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+// loftscope bench: how long the stages take that a user waits for.
+#include "app/commands.h"
+#include "app/scene_options.h"
+#include "core/base/guard.h"
+#include "core/bench/device_wait.h"
+#include "core/bench/field_bench.h"
+#include "core/bench/machine_probe.h"
+#include "core/image/decode.h"
+#include "core/image/normalise.h"
+#include "core/image/prepare.h"
+#include "core/weights/recognise.h"
+#include "core/weights/tensor_file.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <functional>
+
+namespace loftscope::app {
+
+namespace {
+
+struct Options {
+    std::vector<std::string> upsamplers;
+    std::string backbone;
+    std::string photo;
+    std::vector<std::string> sizes = {"224"};
+    std::int64_t patch = 0;
+    std::int64_t channels = 384;
+    std::string tokens;
+    std::int64_t tile = 64;
+    std::int64_t repetitions = 3;
+    bool withoutPca = false;
+    std::string out;
+};
+
+struct Case {
+    Extent extent; ///< of the output
+    Extent grid;
+};
+
+Result<Extent> parseSize(const std::string& text) {
+    const std::size_t cross = text.find('x');
+    LOFTSCOPE_TRY(const std::vector<std::int64_t> width,
+                  parseIntegers(text.substr(0, cross), "size"));
+    if (cross == std::string::npos) return Extent{width[0], width[0]};
+    LOFTSCOPE_TRY(const std::vector<std::int64_t> height,
+                  parseIntegers(text.substr(cross + 1), "size"));
+    return Extent{height[0], width[0]};
+}
+
+/// Some picture with smooth parts, edges and grain, for those who give no photo. 3 x H x W in 0..1,
+/// in steps of 1/255 as photos have.
+at::Tensor syntheticPicture(const Extent& extent) {
+    at::Tensor picture = at::empty({3, extent.height, extent.width});
+    auto* values = picture.mutable_data_ptr<float>();
+    std::uint32_t grain = 12345;
+    for (std::int64_t i = 0; i < picture.numel(); ++i) {
+        const std::int64_t x = i % extent.width;
+        const std::int64_t y = i / extent.width % extent.height;
+        grain = grain * 1664525U + 1013904223U;
+        const bool square = (x / 40 + y / 40) % 2 == 0;
+        const std::int64_t level = 60 + (square ? 90 : 0) +
+                                   (x + 2 * y) * 80 / (extent.width + 2 * extent.height) +
+                                   static_cast<std::int64_t>(grain >> 29U);
+        values[i] = static_cast<float>(level) / 255.0F;
+    }
+    return picture;
+}
+
+std::string milliseconds(double seconds) {
+    return seconds < 0.1 ? fmt::format("{:.2f}", seconds * 1e3)
+                         : fmt::format("{:.0f}", seconds * 1e3);
+}
+
+nlohmann::ordered_json stageJson(const StageTime& time) {
+    nlohmann::ordered_json json{{"stage", time.stage},
+                                {"wall_s", time.median.wallSeconds},
+                                {"cpu_s", time.median.processorSeconds},
+                                {"best_wall_s", time.best.wallSeconds},
+                                {"best_cpu_s", time.best.processorSeconds},
+                                {"repetitions", time.repetitions}};
+    if (time.gmacs > 0) json["gmac"] = time.gmacs;
+    return json;
+}
+
+/// The multiply-adds of a method per pixel where they are known: LoftUp's.
+Result<double> macsOf(const std::string& key, const std::string& weights, std::int64_t tokens) {
+    if (key != "loftup") return 0;
+    LOFTSCOPE_TRY(const TensorFile file, readTensorFile(weights));
+    LOFTSCOPE_TRY(const LoftUpSpec spec, recogniseLoftUp(file.tensors));
+    return loftUpMacsPerPixel(spec.channels, spec.dim, spec.hidden, spec.depth, tokens);
+}
+
+Result<StageTime> timedStage(const std::string& stage, std::int64_t repetitions, c10::Device device,
+                             const std::function<Result<void>()>& work) {
+    std::vector<double> wall;
+    std::vector<double> processor;
+    for (std::int64_t i = 0; i < repetitions + 1; ++i) {
+        const Stopwatch watch;
+        LOFTSCOPE_CHECK(work());
+        waitFor(device);
+        if (i == 0 && repetitions > 1) continue; // the first call chooses kernels and maps memory
+        wall.push_back(watch.elapsed().wallSeconds);
+        processor.push_back(watch.elapsed().processorSeconds);
+        if (repetitions == 1) break;
+    }
+    return StageTime{stage,
+                     {medianOf(wall), medianOf(processor)},
+                     {std::ranges::min(wall), std::ranges::min(processor)},
+                     repetitions};
+}
+
+Result<void> run(const Options& options, CommandContext& context) {
+    LOFTSCOPE_TRY(const c10::Device device, computeDevice(context.options));
+    const c10::ScalarType arithmetic = arithmeticOf(context.options);
+    std::optional<LoadedBackbone> backbone;
+    if (!options.backbone.empty()) {
+        LOFTSCOPE_TRY(LoadedBackbone loaded, loadBackbone(options.backbone, device));
+        backbone = std::move(loaded);
+    }
+    std::optional<Photo> photo;
+    if (!options.photo.empty()) {
+        LOFTSCOPE_TRY(Photo decoded, decodePhoto(options.photo, AlphaRule::OverWhite));
+        photo = std::move(decoded);
+    }
+    const std::int64_t patch =
+        options.patch > 0 ? options.patch : (backbone ? backbone->model->patch() : 14);
+    const std::int64_t channels = backbone ? backbone->model->channels() : options.channels;
+
+    std::vector<Case> cases;
+    for (const std::string& text : options.sizes) {
+        LOFTSCOPE_TRY(const Extent extent, parseSize(text));
+        Extent grid{std::max<std::int64_t>(1, extent.height / patch),
+                    std::max<std::int64_t>(1, extent.width / patch)};
+        if (!options.tokens.empty()) {
+            LOFTSCOPE_TRY(grid, parseSize(options.tokens));
+        }
+        if (extent.area() <= 0 || grid.area() <= 0)
+            return fail(ErrorCode::InvalidArgument,
+                        fmt::format("'{}' is no size: use N or WxH.", text));
+        cases.push_back({extent, grid});
+    }
+
+    context.run.progress("measuring the machine", 0);
+    const MachineProbe probe = probeMachine(device, arithmetic);
+    context.result["version"] = LOFTSCOPE_VERSION;
+    context.result["device"] = device.str();
+    context.result["threads"] = at::get_num_threads();
+    context.result["precision"] = context.options.precision;
+    context.result["machine"] = {{"product_gmac_s", probe.productGmacs},
+                                 {"convolution_gmac_s", probe.convolutionGmacs}};
+    context.text =
+        fmt::format("{}, {} threads, {}: at best {:.0f} GMAC/s in a matrix product, {:.0f} in a "
+                    "convolution\n\n{:<10} {:<11} {:<10} {:<19} {:>11} {:>11} {:>8} {:>6}\n",
+                    device.str(), at::get_num_threads(), context.options.precision,
+                    probe.productGmacs, probe.convolutionGmacs, "method", "output", "tokens",
+                    "stage", "wall ms", "cpu ms", "GMAC/s", "peak");
+    const auto report = [&](const std::string& method, const Case& each, const StageTime& time,
+                            nlohmann::ordered_json& stages) {
+        nlohmann::ordered_json json = stageJson(time);
+        std::string rate;
+        std::string share;
+        if (time.gmacs > 0) {
+            const double gmacs = time.gmacs / time.median.wallSeconds;
+            const double best = std::max(probe.productGmacs, probe.convolutionGmacs);
+            json["gmac_s"] = gmacs;
+            json["share_of_peak"] = gmacs / best;
+            rate = fmt::format("{:.1f}", gmacs);
+            share = fmt::format("{:.0f} %", 100 * gmacs / best);
+        }
+        context.text +=
+            fmt::format("{:<10} {:<11} {:<10} {:<19} {:>11} {:>11} {:>8} {:>6}\n", method,
+                        fmt::format("{}x{}", each.extent.width, each.extent.height),
+                        fmt::format("{}x{}", each.grid.width, each.grid.height), time.stage,
+                        milliseconds(time.median.wallSeconds),
+                        milliseconds(time.median.processorSeconds), rate, share);
+        stages.push_back(std::move(json));
+    };
+
+    const at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(1);
+    for (const Case& each : cases) {
+        const Extent& extent = each.extent;
+        nlohmann::ordered_json common{
+            {"output", {{"width", extent.width}, {"height", extent.height}}},
+            {"tokens", {{"width", each.grid.width}, {"height", each.grid.height}}}};
+        nlohmann::ordered_json shared = nlohmann::ordered_json::array();
+        at::Tensor picture;
+        if (photo) {
+            LOFTSCOPE_TRY(const StageTime decode,
+                          timedStage("decode", options.repetitions, device, [&]() -> Result<void> {
+                              LOFTSCOPE_CHECK(decodePhoto(options.photo, AlphaRule::OverWhite));
+                              return {};
+                          }));
+            report("", each, decode, shared);
+            const PhotoMapping mapping{photo->image.extent(), extent, wholeOf(extent)};
+            LOFTSCOPE_TRY(const PreparedPicture prepared,
+                          preparePictureLike(photo->image, mapping, extent));
+            picture = normalisedTensor(prepared.picture, {})[0];
+        } else {
+            picture = (syntheticPicture(extent) - 0.45) / 0.225;
+        }
+        const Guidance guidance{extent, picture.to(device)};
+        FeatureGrid low{at::empty({channels, each.grid.height, each.grid.width})
+                            .normal_(0, 1, generator)
+                            .to(device)};
+        if (backbone) {
+            const at::Tensor input =
+                at::empty({1, 3, each.grid.height * patch, each.grid.width * patch})
+                    .normal_(0, 1, generator);
+            LOFTSCOPE_TRY(
+                const StageTime time,
+                timedStage("backbone", options.repetitions, device, [&]() -> Result<void> {
+                    LOFTSCOPE_TRY(BackboneOutput output,
+                                  backbone->model->run(input, {}, context.run));
+                    low = std::move(output.tokens);
+                    return {};
+                }));
+            report("", each, time, shared);
+        }
+        if (!shared.empty()) {
+            nlohmann::ordered_json json = common;
+            json["stages"] = std::move(shared);
+            context.result["cases"].push_back(std::move(json));
+        }
+        for (const std::string& text : options.upsamplers) {
+            const std::size_t equals = text.find('=');
+            const std::string key = text.substr(0, equals);
+            const std::string weights = equals == std::string::npos ? "" : text.substr(equals + 1);
+            LOFTSCOPE_TRY(const LoadedUpsampler loaded,
+                          loadUpsampler(key, weights, device, context.run, arithmetic));
+            FieldBenchRequest request{.low = low,
+                                      .guidance = guidance,
+                                      .tile = options.tile,
+                                      .repetitions = options.repetitions,
+                                      .pca = !options.withoutPca,
+                                      .device = device};
+            LOFTSCOPE_TRY(request.macsPerPixel, macsOf(key, weights, each.grid.area()));
+            LOFTSCOPE_TRY(const FieldBenchResult result,
+                          benchField(*loaded.model, request, context.run));
+            nlohmann::ordered_json json = common;
+            json["method"] = key;
+            json["precision"] = precisionName(loaded.arithmetic);
+            nlohmann::ordered_json stages = nlohmann::ordered_json::array();
+            for (const StageTime& time : result.stages)
+                report(key, each, time, stages);
+            json["stages"] = std::move(stages);
+            if (result.peakBytes) {
+                json["peak_mib"] = static_cast<double>(*result.peakBytes) / (1 << 20);
+                context.text +=
+                    fmt::format("{:<10} peak memory over photo and weights: {:.0f} MiB\n", key,
+                                static_cast<double>(*result.peakBytes) / (1 << 20));
+            }
+            context.result["cases"].push_back(std::move(json));
+        }
+    }
+    if (!options.out.empty()) {
+        const std::string part = options.out + ".part";
+        {
+            std::ofstream file(part);
+            file << context.result.dump(1) << '\n';
+            if (!file.flush())
+                return fail(ErrorCode::WriteFailed,
+                            fmt::format("'{}' cannot be written.", options.out));
+        }
+        std::filesystem::rename(part, options.out);
+    }
+    return {};
+}
+
+} // namespace
+
+void addBenchCommand(CommandLine& line) {
+    auto options = std::make_shared<Options>();
+    CLI::App* command = line.add(
+        "bench", "Times the stages that a user waits for, beside what the machine can do at best",
+        [options](CommandContext& context) {
+            return guarded("measuring", [&] { return run(*options, context); });
+        });
+    command->add_option("--upsampler,-u", options->upsamplers,
+                        "A method, or METHOD=WEIGHTS; may be given several times");
+    command->add_option("--backbone,-b", options->backbone, "Also time this backbone");
+    command->add_option("--photo", options->photo,
+                        "Guide by this photo, resized to each size; a synthetic one if left out");
+    command->add_option("--sizes", options->sizes, "Output sizes: N or WxH")
+        ->delimiter(',')
+        ->capture_default_str();
+    command
+        ->add_option("--patch", options->patch,
+                     "Pixels of the output per token [the backbone's, or 14]")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--tokens", options->tokens,
+                        "Tokens WxH for every size, instead of --patch");
+    command
+        ->add_option("--channels", options->channels,
+                     "Channels of the random features without a backbone")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
+    command->add_option("--tile", options->tile, "Side of the tiles that are computed at once")
+        ->capture_default_str()
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{32768}));
+    command->add_option("--repeat", options->repetitions, "Repetitions; medians are shown")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
+    command->add_flag("--no-pca", options->withoutPca, "Leave out the PCA of the whole field");
+    command->add_option("--out,-o", options->out, "Also write the numbers as JSON");
+}
+
+} // namespace loftscope::app

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/bench/field_bench.h"
+
+#include "core/analysis/pca.h"
+#include "core/analysis/similarity.h"
+#include "core/base/guard.h"
+#include "core/base/memory.h"
+#include "core/bench/device_wait.h"
+#include "core/upsample/tiles.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+
+namespace loftscope {
+
+double medianOf(std::vector<double> values) {
+    if (values.empty()) return 0;
+    std::ranges::sort(values);
+    const std::size_t middle = values.size() / 2;
+    return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+double loftUpMacsPerPixel(std::int64_t channels, std::int64_t inner, std::int64_t hidden,
+                          std::int64_t depth, std::int64_t tokens) {
+    constexpr double encoded = 203;
+    const auto c = static_cast<double>(channels);
+    const auto d = static_cast<double>(inner);
+    const double block =
+        2 * d * d + 2 * static_cast<double>(tokens) * d + 2 * d * static_cast<double>(hidden);
+    return 9 * encoded * d + 9 * d * d + static_cast<double>(depth) * block + d * c;
+}
+
+namespace {
+
+StageTime timed(const std::string& stage, const FieldBenchRequest& request,
+                const RunContext& context, const std::function<void()>& work) {
+    std::vector<double> wall;
+    std::vector<double> processor;
+    for (std::int64_t i = 0; i < request.repetitions; ++i) {
+        context.throwIfStopped();
+        waitFor(request.device);
+        const Stopwatch watch;
+        work();
+        waitFor(request.device);
+        const Spent spent = watch.elapsed();
+        wall.push_back(spent.wallSeconds);
+        processor.push_back(spent.processorSeconds);
+    }
+    return {stage,
+            {medianOf(wall), medianOf(processor)},
+            {std::ranges::min(wall), std::ranges::min(processor)},
+            request.repetitions};
+}
+
+template <typename T>
+T valueOf(Result<T> result) {
+    if (result) return std::move(*result);
+    if (result.error().code == ErrorCode::Cancelled) throw Cancelled{};
+    throw std::runtime_error(result.error().message);
+}
+
+} // namespace
+
+Result<FieldBenchResult> benchField(const Upsampler& upsampler, const FieldBenchRequest& request,
+                                    const RunContext& context) {
+    // Once on its own, so that a mismatch is the sentence that binding gives.
+    LOFTSCOPE_TRY(std::unique_ptr<FeatureField> field,
+                  upsampler.bind(request.low, request.guidance));
+    const std::string name = upsampler.name();
+    return guarded("timing " + name, [&]() -> FieldBenchResult {
+        FieldBenchResult result;
+        const Extent extent = field->extent();
+        const Pixel middle{extent.width / 2, extent.height / 2};
+        const std::int64_t width = std::min(request.tile, extent.width);
+        const std::int64_t height = std::min(request.tile, extent.height);
+        const Rect central{(extent.width - width) / 2, (extent.height - height) / 2, width, height};
+        field->evaluate(central); // kernels are chosen and memory is mapped at the first call
+        field.reset();
+        resetPeakResidentBytes();
+        const std::int64_t before = residentBytes();
+
+        const auto add = [&](const std::string& stage, const std::function<void()>& work) {
+            result.stages.push_back(timed(stage, request, context, work));
+        };
+        const auto all = [&](const auto& sink) {
+            forEachTile(*field, wholeOf(extent), request.tile, name, context, sink);
+        };
+        add("bind", [&] { field = valueOf(upsampler.bind(request.low, request.guidance)); });
+        add("first tile", [&] { field->evaluate(central); });
+        add("tiles", [&] { all([](const Rect&, const at::Tensor&) {}); });
+        result.stages.back().gmacs =
+            1e-9 * request.macsPerPixel * static_cast<double>(extent.area());
+        if (request.pca) {
+            const std::array source{PcaSource{field.get(), name}};
+            add("PCA", [&] { valueOf(fitPca(source, 3, request.tile, context)); });
+        }
+        if (field->attend(middle)) add("attention", [&] { field->attend(middle); });
+        const Extent grid = request.low.extent();
+        add("low-res similarity", [&] {
+            const at::Tensor query =
+                request.low.values.select(1, middle.y * grid.height / extent.height)
+                    .select(1, middle.x * grid.width / extent.width);
+            cosineMap(query, request.low.values);
+        });
+        if (before > 0) result.peakBytes = peakResidentBytes() - before;
+        return result;
+    });
+}
+
+} // namespace loftscope
