@@ -26,6 +26,10 @@ void addTrainCommand(CommandLine& line) {
         kinds->push_back({command, std::move(body)});
     };
     add(addTrainUpsampler);
+    add(addTrainBackbone);
+#ifndef LOFTSCOPE_COMPUTE_ONLY
+    add(addTrainPack);
+#endif
 }
 
 } // namespace loftscope::app

@@ -81,5 +81,7 @@ void keepFreedMemory();
 
 /// Each adds its sub-command to `train` and returns what it does.
 CommandBody addTrainUpsampler(CLI::App& train);
+CommandBody addTrainBackbone(CLI::App& train);
+CommandBody addTrainPack(CLI::App& train);
 
 } // namespace loftscope::app

@@ -55,6 +55,19 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
     if(EXISTS "${libtorch_root}/lib/libtorch_cuda.so")
         set(LibTorch_HAS_CUDA ON)
     endif()
+    # c10d's header of NCCL needs headers of NCCL and of the CUDA runtime, which a wheel brings as packages beside
+    # its own, and a toolkit in its folder. Without them, several GPUs add up their gradients over the CPU.
+    set(LibTorch_NCCL_INCLUDE_DIRS "")
+    if(LibTorch_HAS_CUDA)
+        get_filename_component(packages "${libtorch_root}/.." ABSOLUTE)
+        file(GLOB beside "${packages}/nvidia/*/include" "/usr/local/cuda/include")
+        find_path(nccl_include nccl.h PATHS ${beside} NO_CACHE)
+        find_path(cuda_include cuda_runtime_api.h PATHS ${beside} NO_CACHE)
+        if(nccl_include AND cuda_include)
+            set(LibTorch_NCCL_INCLUDE_DIRS ${nccl_include} ${cuda_include} ${beside})
+            list(REMOVE_DUPLICATES LibTorch_NCCL_INCLUDE_DIRS)
+        endif()
+    endif()
     add_library(LibTorch::c10 SHARED IMPORTED)
     set_target_properties(
         LibTorch::c10

@@ -2,6 +2,7 @@
 #include "core/train/optimizer.h"
 
 #include <ATen/ops/full.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
@@ -9,6 +10,8 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
+#include <vector>
 
 namespace loftscope {
 
@@ -38,7 +41,8 @@ void Optimizer::step(double learningRate) {
         at::Tensor gradient = parameter.grad();
         if (!gradient.defined()) continue;
         auto& [first, second] = moments_.find(key)->second;
-        if (options_.weightDecay != 0) {
+        const bool isMatrix = key.ends_with(".weight") && parameter.dim() >= 2;
+        if (options_.weightDecay != 0 && (isMatrix || !options_.decayMatricesOnly)) {
             if (options_.kind == OptimizerKind::AdamW) {
                 parameter.mul_(1 - learningRate * options_.weightDecay);
             } else {
@@ -99,14 +103,16 @@ Result<void> Optimizer::restore(const StateDict& state) {
 
 double clipGradientNorm(const StateDict& parameters, double maximum) {
     const c10::NoGradGuard noGrad;
-    double squares = 0;
+    std::vector<at::Tensor> norms;
     for (const auto& [key, parameter] : parameters) {
-        if (const at::Tensor& gradient = parameter.grad(); gradient.defined()) {
-            const double norm = gradient.norm().item<double>();
-            squares += norm * norm;
-        }
+        if (const at::Tensor& gradient = parameter.grad(); gradient.defined())
+            norms.push_back(gradient.norm());
     }
-    const double norm = std::sqrt(squares);
+    if (norms.empty()) return 0;
+    // Fetched together: on a GPU every number that is asked for is waited for.
+    const at::Tensor each = at::stack(norms).to(at::kCPU, at::kDouble);
+    const auto* first = each.const_data_ptr<double>();
+    const double norm = std::sqrt(std::inner_product(first, first + each.numel(), first, 0.0));
     const double share = maximum / (norm + 1e-6);
     if (share < 1) {
         for (const auto& [key, parameter] : parameters) {

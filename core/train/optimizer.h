@@ -20,6 +20,9 @@ struct OptimizerOptions {
     double beta2 = 0.999;
     double epsilon = 1e-8;
     double weightDecay = 0; ///< AdamW: decoupled; NAdam: added to the gradient (PyTorch's defaults)
+    /// Only of parameters called `*.weight` with two dimensions or more: no norms, biases, tokens
+    /// or position tables.
+    bool decayMatricesOnly = false;
     double momentumDecay = 0.004; ///< NAdam alone
 };
 

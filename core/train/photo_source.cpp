@@ -39,32 +39,44 @@ public:
 
     Result<TrainingPhoto> load(std::int64_t index) const override {
         const std::int64_t i = kept[static_cast<std::size_t>(index)];
+        return decoded ? loadDecoded(i, name(index)) : loadEncoded(i, name(index));
+    }
+
+private:
+    Result<TrainingPhoto> loadDecoded(std::int64_t i, const std::string& label) const {
+        const auto* extents = tensors.at("extent").const_data_ptr<std::int64_t>();
+        const std::int64_t height = extents[2 * i];
+        const std::int64_t width = extents[2 * i + 1];
+        const auto [begin, end] = range("poff", i);
+        const auto [first, last] = range("soff", i);
+        if (height <= 0 || width <= 0 || width > (end - begin) / 3 / height ||
+            end - begin != height * width * 3 || (last - first) % (height * width) != 0) {
+            return fail(ErrorCode::Malformed,
+                        fmt::format("The pixels or masks of '{}' do not fit its size.", label));
+        }
+        TrainingPhoto photo;
+        photo.pixels = tensors.at("pixels").slice(0, begin, end).view({height, width, 3});
+        for (std::int64_t at = first; at < last; at += height * width) {
+            photo.labels.push_back(tensors.at("segments")
+                                       .slice(0, at, at + height * width)
+                                       .view({height, width})
+                                       .to(at::kLong));
+        }
+        return photo;
+    }
+
+    Result<TrainingPhoto> loadEncoded(std::int64_t i, const std::string& label) const {
         TrainingPhoto photo;
         at::Tensor labels;
-        if (decoded) {
-            const at::Tensor& extents = tensors.at("extent");
-            const std::int64_t height = extents[i][0].item<std::int64_t>();
-            const std::int64_t width = extents[i][1].item<std::int64_t>();
-            const auto [begin, end] = range("poff", i);
-            if (height <= 0 || width <= 0 || end - begin != height * width * 3) {
-                return fail(ErrorCode::Malformed,
-                            fmt::format("The pixels of '{}' do not fit its size.", name(index)));
-            }
-            photo.pixels = tensors.at("pixels").slice(0, begin, end).view({height, width, 3});
-            if (const auto [first, last] = range("moff", i); last - first == height * width) {
-                labels = tensors.at("maps").slice(0, first, last).view({height, width});
-            }
-        } else {
-            LOFTSCOPE_TRY(photo.pixels, decoder.photo(bytes("jpeg", "joff", i), name(index)));
-            if (const auto map = bytes("png", "poff", i); !map.empty()) {
-                LOFTSCOPE_TRY(labels, decoder.labels(map, name(index)));
-            }
+        LOFTSCOPE_TRY(photo.pixels, decoder.photo(bytes("jpeg", "joff", i), label));
+        if (const auto map = bytes("png", "poff", i); !map.empty()) {
+            LOFTSCOPE_TRY(labels, decoder.labels(map, label));
         }
         if (labels.defined()) {
             if (labels.size(0) != photo.pixels.size(0) || labels.size(1) != photo.pixels.size(1)) {
-                return fail(ErrorCode::Malformed,
-                            fmt::format("The label map of '{}' has another size than the photo.",
-                                        name(index)));
+                return fail(
+                    ErrorCode::Malformed,
+                    fmt::format("The label map of '{}' has another size than the photo.", label));
             }
             photo.labels.push_back(
                 masksFromLabels(labels, meaningOf(tensors.at("kind")[i].item<std::int64_t>())));
@@ -72,7 +84,6 @@ public:
         return photo;
     }
 
-private:
     static LabelMeaning meaningOf(std::int64_t kind) {
         if (kind == 2) return LabelMeaning::Segments;
         if (kind == 3) return LabelMeaning::Classes;
@@ -143,26 +154,29 @@ makePackSource(const StateDict& tensors, const std::map<std::string, std::string
     auto source = std::make_unique<PackSource>();
     source->decoded = tensors.contains("pixels");
     const std::vector<std::string> keys =
-        source->decoded
-            ? std::vector<std::string>{"pixels", "extent", "maps", "poff", "moff", "kind"}
-            : std::vector<std::string>{"jpeg", "joff", "png", "poff", "kind"};
+        source->decoded ? std::vector<std::string>{"pixels", "extent", "poff", "segments", "soff"}
+                        : std::vector<std::string>{"jpeg", "joff", "png", "poff", "kind"};
     for (const std::string& key : keys) {
         const auto found = tensors.find(key);
         if (found == tensors.end()) return malformed(fmt::format("'{}' is missing", key));
         source->tensors[key] = found->second.contiguous();
     }
     const auto& t = source->tensors;
-    for (const char* key : {"jpeg", "png", "pixels", "maps", "kind"}) {
-        if (t.contains(key) && (t.at(key).scalar_type() != at::kByte || t.at(key).dim() != 1))
-            return malformed(fmt::format("'{}' is not a list of bytes", key));
+    for (const char* key : {"jpeg", "png", "pixels", "kind", "segments"}) {
+        const auto type = std::string_view(key) == "segments" ? at::kShort : at::kByte;
+        if (t.contains(key) && (t.at(key).scalar_type() != type || t.at(key).dim() != 1))
+            return malformed(fmt::format("'{}' is of another type", key));
     }
-    const std::int64_t count = t.at("kind").size(0);
-    const bool fits = source->decoded ? rangesFit(t.at("poff"), count, t.at("pixels").size(0)) &&
-                                            rangesFit(t.at("moff"), count, t.at("maps").size(0)) &&
-                                            t.at("extent").sizes() == at::IntArrayRef({count, 2}) &&
-                                            t.at("extent").scalar_type() == at::kLong
-                                      : rangesFit(t.at("joff"), count, t.at("jpeg").size(0)) &&
-                                            rangesFit(t.at("poff"), count, t.at("png").size(0));
+    if (source->decoded && t.at("extent").dim() != 2)
+        return malformed("'extent' is not a list of sizes");
+    const std::int64_t count = t.at(source->decoded ? "extent" : "kind").size(0);
+    const bool fits = source->decoded
+                          ? rangesFit(t.at("poff"), count, t.at("pixels").size(0)) &&
+                                rangesFit(t.at("soff"), count, t.at("segments").size(0)) &&
+                                t.at("extent").sizes() == at::IntArrayRef({count, 2}) &&
+                                t.at("extent").scalar_type() == at::kLong
+                          : rangesFit(t.at("joff"), count, t.at("jpeg").size(0)) &&
+                                rangesFit(t.at("poff"), count, t.at("png").size(0));
     if (!fits) return malformed("its offsets do not fit its data");
 
     if (const auto found = metadata.find("names"); found != metadata.end()) {

@@ -57,9 +57,10 @@ at::Tensor masksFromLabels(const at::Tensor& labels, LabelMeaning meaning);
 /// A pack of encoded photos in one file of tensors: `jpeg` (all files end to end), `joff` (n + 1
 /// offsets), `png` and `poff` (label maps; an empty range where a photo has none), `kind` (0 plain,
 /// 1 COCO panoptic, 2 BSDS, 3 CamVid, 4 foreground); or, decoded: `pixels` (H x W x 3 bytes end to
-/// end), `extent` (n x 2: height, width), `maps` and `moff` (label maps as H x W bytes; an empty
-/// range for none) instead of the first four. Metadata "names": a JSON list. `skip` names photos
-/// (by prefix) that must not be trained on. Errors: Malformed naming `name` and what is wrong.
+/// end), `poff`, `extent` (n x 2: height, width), `segments` and `soff` (masks as in TrainingPhoto,
+/// int16, H x W each; a range may hold several or none). Metadata "names": a JSON list. `skip`
+/// names photos (by prefix) that must not be trained on. Errors: Malformed naming `name` and what
+/// is wrong.
 Result<std::unique_ptr<PhotoSource>>
 makePackSource(const StateDict& tensors, const std::map<std::string, std::string>& metadata,
                const std::string& name, PictureDecoder decoder,

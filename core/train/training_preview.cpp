@@ -32,17 +32,19 @@ at::Tensor colored(const PcaBasis& basis, const at::Tensor& map, const at::Tenso
     return ((projectBlock(basis, map) - low) / (high - low).clamp_min(1e-6)).clamp(0, 1);
 }
 
+at::Tensor normalisedFor(const Normalisation& norm, const at::Tensor& picture, c10::Device device) {
+    const auto perChannel = [](const std::array<float, 3>& values) {
+        return at::tensor(at::ArrayRef<float>(values.data(), values.size())).view({3, 1, 1});
+    };
+    return ((picture - perChannel(norm.mean)) / perChannel(norm.std)).unsqueeze(0).to(device);
+}
+
 } // namespace
 
 at::Tensor previewRow(const Backbone& backbone, const TrainableLoftUp& model,
                       const at::Tensor& picture, c10::Device device) {
     const c10::NoGradGuard noGrad;
-    const Normalisation norm = backbone.normalisation();
-    const auto perChannel = [](const std::array<float, 3>& values) {
-        return at::tensor(at::ArrayRef<float>(values.data(), values.size())).view({3, 1, 1});
-    };
-    const at::Tensor guidance =
-        ((picture - perChannel(norm.mean)) / perChannel(norm.std)).unsqueeze(0).to(device);
+    const at::Tensor guidance = normalisedFor(backbone.normalisation(), picture, device);
     const auto output = backbone.run(guidance, {}, {});
     if (!output) throw std::runtime_error(output.error().message);
     const at::Tensor low = model.channelNorm(output->tokens.values.to(device).unsqueeze(0));
@@ -56,6 +58,30 @@ at::Tensor previewRow(const Backbone& backbone, const TrainableLoftUp& model,
     return at::cat({picture, colored(lowBasis, nearest, grid), colored(lowBasis, bilinear, grid),
                     colored(basisOf(high), high, high)},
                    2);
+}
+
+at::Tensor previewRow(const BackboneTrainer& trainer, const at::Tensor& picture,
+                      c10::Device device) {
+    const c10::NoGradGuard noGrad;
+    const std::vector<std::int64_t> size{picture.size(1), picture.size(2)};
+    const VitSpec& spec = trainer.average().spec();
+    const at::Tensor grid = trainer.average()
+                                .forward(normalisedFor(Normalisation{}, picture, device))[0]
+                                .t()
+                                .reshape({spec.width, size[0] / spec.patch, size[1] / spec.patch})
+                                .to(at::kCPU);
+    const PcaBasis basis = basisOf(grid);
+    const auto nearest = [&](const at::Tensor& map) {
+        return at::upsample_nearest2d(map.unsqueeze(0), size)[0];
+    };
+    std::vector<at::Tensor> panes{
+        picture, colored(basis, nearest(grid), grid),
+        colored(basis, at::upsample_bilinear2d(grid.unsqueeze(0), size, false)[0], grid)};
+    for (std::size_t t = 0; t < trainer.targets().size(); ++t) {
+        const at::Tensor map = trainer.targetOf(picture, t).values.permute({2, 0, 1}).contiguous();
+        panes.push_back(colored(basisOf(map), nearest(map), map));
+    }
+    return at::cat(panes, 2);
 }
 
 } // namespace loftscope

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/backbone/backbone.h"
+#include "core/train/backbone_trainer.h"
 #include "core/train/trainable_loftup.h"
 
 #include <ATen/core/Tensor.h>
@@ -16,5 +17,10 @@ namespace loftscope {
 /// W, 0..1, sides multiples of the patch. Throws as LibTorch does.
 at::Tensor previewRow(const Backbone& backbone, const TrainableLoftUp& model,
                       const at::Tensor& picture, c10::Device device);
+
+/// One row of panes: photo | the average student's tokens, as they are and bilinear | every target,
+/// as it is. 3 x H x (panes W), fp32, 0..1. Throws as LibTorch does.
+at::Tensor previewRow(const BackboneTrainer& trainer, const at::Tensor& picture,
+                      c10::Device device);
 
 } // namespace loftscope

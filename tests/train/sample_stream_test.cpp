@@ -242,17 +242,21 @@ TEST(PackSource, RefusesOffsetsThatLeaveTheData) {
 }
 
 TEST(PackSource, ReadsDecodedPacksWithoutADecoder) {
-    const StateDict pack{{"pixels", at::arange(18).to(at::kByte)},
-                         {"extent", at::tensor(std::vector<std::int64_t>{1, 2, 2, 2}).view({2, 2})},
-                         {"poff", at::tensor(std::vector<std::int64_t>{0, 6, 18})},
-                         {"maps", bytesOf({1, 1, 2, 2})},
-                         {"moff", at::tensor(std::vector<std::int64_t>{0, 0, 4})},
-                         {"kind", bytesOf({0, 2})}};
+    const StateDict pack{
+        {"pixels", at::arange(18).to(at::kByte)},
+        {"extent", at::tensor(std::vector<std::int64_t>{1, 2, 2, 2}).view({2, 2})},
+        {"poff", at::tensor(std::vector<std::int64_t>{0, 6, 18})},
+        {"segments", at::tensor(std::vector<std::int64_t>{1, 1, 2, -1, 0, 5, 5, 0}).to(at::kShort)},
+        {"soff", at::tensor(std::vector<std::int64_t>{0, 0, 8})}};
     const auto source = makePackSource(pack, {}, "pack", {});
     ASSERT_TRUE(source) << source.error().message;
     EXPECT_EQ((*source)->load(0)->pixels.sizes(), at::IntArrayRef({1, 2, 3}));
     EXPECT_EQ((*source)->load(1)->pixels[0][0][0].item<std::int64_t>(), 6);
-    EXPECT_EQ((*source)->load(1)->labels.at(0)[1][1].item<std::int64_t>(), 2);
+    EXPECT_TRUE((*source)->load(0)->labels.empty());
+    const TrainingPhoto second = *(*source)->load(1);
+    ASSERT_EQ(second.labels.size(), 2U);
+    EXPECT_EQ(second.labels[0][1][1].item<std::int64_t>(), -1);
+    EXPECT_EQ(second.labels[1][0][1].item<std::int64_t>(), 5);
 }
 
 TEST(JoinedSources, CountOn) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// `loftscope train upsampler` as a user runs it: a folder of photos, stage 1, resumption, stage 2,
+// `loftscope train` as a user runs it: upsamplers, backbones, packs, several processes, resumption,
 // wrong usage.
 #include "core/image/encode.h"
 #include "core/weights/tensor_file.h"
+#include "tests/train/processes.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -23,8 +24,9 @@ struct Outcome {
     std::string output; ///< stdout and stderr
 };
 
-Outcome runProgram(const std::string& arguments) {
-    const std::string command = std::string(LOFTSCOPE_PROGRAM) + " " + arguments + " 2>&1";
+Outcome runProgram(const std::string& arguments, const std::string& environment = "") {
+    const std::string command =
+        environment + " " + std::string(LOFTSCOPE_PROGRAM) + " " + arguments + " 2>&1";
     Outcome outcome;
     FILE* pipe = popen(command.c_str(), "r");
     if (pipe == nullptr) return outcome;
@@ -62,6 +64,16 @@ protected:
                (folder_ / "photos").string() + " --out " + (folder_ / out).string() +
                " --sizes 32 --accumulate 2 --jitters 1 " + more;
     }
+    /// A tiny student of the bootstrap backbone.
+    std::string backboneCommand(const std::string& data, const std::string& out,
+                                const std::string& more, int accumulate = 2) const {
+        return "train --json --quiet --threads 1 backbone --teacher " LOFTSCOPE_RESOURCES
+               "/models/bootstrap_vit_ti16.safetensors:dims=8 --data " +
+               (folder_ / data).string() + " --out " + (folder_ / out).string() +
+               " --width 64 --depth 1 --grid 3 --sizes 32,32x48 --batch 2"
+               " --photo-side 32 --constant-lr --accumulate " +
+               std::to_string(accumulate) + " " + more;
+    }
     fs::path folder_;
 };
 
@@ -93,6 +105,72 @@ TEST_F(TrainCommand, TrainsResumesAndDistils) {
     EXPECT_EQ(exported->metadata.at("backbone_sha256").size(), 64U);
 }
 
+TEST_F(TrainCommand, DistilsABackboneResumesAndContinues) {
+    const Outcome first = runProgram(backboneCommand("photos", "b", "--steps 2"));
+    ASSERT_EQ(first.code, 0) << first.output;
+    const Outcome more = runProgram(backboneCommand("photos", "b", "--steps 3 --preview-every 3"));
+    ASSERT_EQ(more.code, 0) << more.output;
+    const auto report = nlohmann::json::parse(more.output.substr(more.output.find('{')));
+    EXPECT_EQ(report.at("first_step"), 2);
+    EXPECT_EQ(report.at("last_step"), 3);
+    EXPECT_TRUE(report.at("losses").contains("cosine bootstrap_vit_ti16"));
+    EXPECT_TRUE(fs::exists(folder_ / "b" / "preview_000003.png"));
+    EXPECT_TRUE(fs::exists(folder_ / "b" / "curves.html"));
+
+    const fs::path weights = folder_ / "b" / "backbone.safetensors";
+    const auto exported = readTensorFile(weights);
+    ASSERT_TRUE(exported) << exported.error().message;
+    EXPECT_EQ(exported->metadata.at("teachers"), "bootstrap_vit_ti16");
+    EXPECT_EQ(exported->metadata.at("samples"), "12");
+    const Outcome inspected = runProgram("inspect " + weights.string());
+    EXPECT_EQ(inspected.code, 0) << inspected.output;
+    const Outcome continued =
+        runProgram(backboneCommand("photos", "c", "--steps 1 --from " + weights.string()));
+    EXPECT_EQ(continued.code, 0) << continued.output;
+}
+
+TEST_F(TrainCommand, APackOfDecodedPhotosTrainsWhatThePhotosTrain) {
+    const std::string pack = (folder_ / "pack.safetensors").string();
+    const Outcome packed = runProgram("train --json --quiet pack --data " +
+                                      (folder_ / "photos").string() + " --out " + pack);
+    ASSERT_EQ(packed.code, 0) << packed.output;
+    const auto report = nlohmann::json::parse(packed.output.substr(packed.output.find('{')));
+    EXPECT_EQ(report.at("photos"), 3);
+    EXPECT_EQ(report.at("broken_photos"), 1);
+
+    // Without the broken photo, which is counted where it is found.
+    fs::remove(folder_ / "photos" / "broken.png");
+    ASSERT_EQ(runProgram(backboneCommand("photos", "one", "--steps 2")).code, 0);
+    ASSERT_EQ(runProgram(backboneCommand("pack.safetensors", "two", "--steps 2")).code, 0);
+    const auto one = readTensorFile(folder_ / "one" / "checkpoint.safetensors");
+    const auto two = readTensorFile(folder_ / "two" / "checkpoint.safetensors");
+    ASSERT_TRUE(one && two);
+    for (const auto& [key, tensor] : one->tensors)
+        EXPECT_TRUE(tensor.equal(two->tensors.at(key))) << key;
+}
+
+TEST_F(TrainCommand, TwoProcessesShareARun) {
+    const std::string rendezvous =
+        "WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=" + std::to_string(freePort());
+    // The second one runs beside the first, which waits for it.
+    const std::string arguments = backboneCommand("photos", "shared", "--steps 2");
+    const Outcome both = runProgram(
+        arguments, "RANK=1 " + rendezvous + " " + LOFTSCOPE_PROGRAM + " " + arguments + " >" +
+                       (folder_ / "second").string() + " 2>&1 & RANK=0 " + rendezvous);
+    ASSERT_EQ(both.code, 0) << both.output;
+    const auto report = nlohmann::json::parse(both.output.substr(both.output.find('{')));
+    EXPECT_EQ(report.at("last_step"), 2);
+    EXPECT_TRUE(fs::exists(folder_ / "shared" / "backbone.safetensors"));
+
+    const Outcome odd =
+        runProgram(backboneCommand("photos", "x", "--accumulate 3"), "RANK=0 " + rendezvous);
+    EXPECT_EQ(odd.code, 2) << odd.output;
+    EXPECT_NE(odd.output.find("3 batches per step"), std::string::npos) << odd.output;
+    const Outcome lost = runProgram(backboneCommand("photos", "x", ""), "WORLD_SIZE=2 RANK=0");
+    EXPECT_EQ(lost.code, 2) << lost.output;
+    EXPECT_NE(lost.output.find("MASTER_PORT"), std::string::npos) << lost.output;
+}
+
 TEST_F(TrainCommand, SaysWhatIsWrong) {
     const Outcome size = runProgram(command("x", "--sizes 33"));
     EXPECT_EQ(size.code, 2) << size.output;
@@ -102,6 +180,11 @@ TEST_F(TrainCommand, SaysWhatIsWrong) {
     EXPECT_NE(weights.output.find("--from"), std::string::npos) << weights.output;
     const Outcome budget = runProgram(command("x", "--time-budget soon"));
     EXPECT_EQ(budget.code, 2) << budget.output;
+    const Outcome teacher =
+        runProgram("train backbone --teacher a.safetensors:tape=4 --data " +
+                   (folder_ / "photos").string() + " --out " + (folder_ / "x").string());
+    EXPECT_EQ(teacher.code, 2) << teacher.output;
+    EXPECT_NE(teacher.output.find("tape=4"), std::string::npos) << teacher.output;
     EXPECT_FALSE(fs::exists(folder_ / "x"));
 }
 
