@@ -162,8 +162,7 @@ TEST_F(TrainCommand, TwoProcessesShareARun) {
     EXPECT_EQ(report.at("last_step"), 2);
     EXPECT_TRUE(fs::exists(folder_ / "shared" / "backbone.safetensors"));
 
-    const Outcome odd =
-        runProgram(backboneCommand("photos", "x", "--accumulate 3"), "RANK=0 " + rendezvous);
+    const Outcome odd = runProgram(backboneCommand("photos", "x", "", 3), "RANK=0 " + rendezvous);
     EXPECT_EQ(odd.code, 2) << odd.output;
     EXPECT_NE(odd.output.find("3 batches per step"), std::string::npos) << odd.output;
     const Outcome lost = runProgram(backboneCommand("photos", "x", ""), "WORLD_SIZE=2 RANK=0");
