@@ -94,7 +94,7 @@ bool isQuick(const std::string& method) {
 }
 
 constexpr std::int64_t sampleSide = 16;
-constexpr std::int64_t sampleColumns = 5;
+constexpr std::int64_t sampleColumns = 4;
 
 /// Small rectangles spread evenly over a map, on which a first basis is fitted; none if they would
 /// be more than an eighth of it.

@@ -330,9 +330,18 @@ void CanvasWidget::drawPaneChrome(const ChromePen& pen, const ShownPane& pane) {
     const ViewTransform view = transformOf(pane.id);
     const Layer layer = model_->layerOf(shownId);
 
+    const bool difference =
+        compared && !model_->flipped() && state.compare == CompareMode::Difference;
+    const Layer colored = difference ? model_->comparisonLayer() : layer;
     HeaderText header;
     header.title = textOf(content.title);
     header.details = textOf(content.details);
+    if (difference && colored.kind != LayerKind::Empty) {
+        const QString& reference = model_->content(state.reference).title;
+        header.details =
+            textOf(colored.kind == LayerKind::Difference ? tr("minus A, %1").arg(reference)
+                                                         : tr("distance to A, %1").arg(reference));
+    }
     const bool comparing = state.compare != CompareMode::Off || model_->flipped();
     if (comparing && compared) header.tag = model_->flipped() ? 'A' : 'B';
     if (comparing && !selected && pane.id == state.reference) header.tag = 'A';
@@ -341,9 +350,6 @@ void CanvasWidget::drawPaneChrome(const ChromePen& pen, const ShownPane& pane) {
     if (shownState != nullptr && shownState->pick != 0) header.pick = model_->pickOf(*shownState);
     titles_[pane.id] = drawHeader(pen, pane.cell.header, header, selected, menuHot_ == pane.id);
 
-    const bool difference =
-        compared && !model_->flipped() && state.compare == CompareMode::Difference;
-    const Layer colored = difference ? model_->comparisonLayer() : layer;
     const bool hasBar = colored.kind == LayerKind::Scalar || colored.kind == LayerKind::Difference;
     QString unit = content.unit;
     QString message = content.message;
@@ -663,7 +669,7 @@ void CanvasWidget::keyPressEvent(QKeyEvent* event) {
     case Qt::Key_Escape:
         model_->clearPicks();
         return;
-    case Qt::Key_Delete:
+    case Qt::Key_Backspace:
         model_->removePick(model_->state().activePick);
         return;
     case Qt::Key_Plus:

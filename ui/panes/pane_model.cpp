@@ -254,6 +254,20 @@ void PaneModel::changePanes(const std::function<bool(const PaneState&)>& affecte
     });
 }
 
+void PaneModel::changeColors(int id, const std::function<void(PaneState&)>& mutate,
+                             const QString& what, const QString& gesture) {
+    const bool all = state_.colorsTogether && content(id).form == LayerKind::Scores;
+    changePanes(
+        [&](const PaneState& pane) {
+            return pane.id == id || (all && content(pane.id).form == LayerKind::Scores);
+        },
+        mutate, what, gesture);
+}
+
+void PaneModel::setColorsTogether(bool together) {
+    change(tr("Link colours"), {}, [&](WorkspaceState& state) { state.colorsTogether = together; });
+}
+
 void PaneModel::select(int id) {
     change({}, {}, [&](WorkspaceState& state) {
         if (pane(id) == nullptr) return;
@@ -285,16 +299,23 @@ void PaneModel::stepComponents(int id, int direction) {
     const PaneContent& shown = content(id);
     if (current == nullptr || shown.form != LayerKind::Scores || !shown.map) return;
     const int last = shown.map->channels() - 1;
-    PaneState next = *current;
-    if (next.singleComponent) {
-        next.scalar.channel = std::clamp(next.scalar.channel + direction, 0, last);
-    } else {
-        const int first =
-            *std::min_element(next.scores.components.begin(), next.scores.components.end());
-        const int start = std::clamp((first / 3 + direction) * 3, 0, last / 3 * 3);
-        next.scores.components = {start, std::min(start + 1, last), std::min(start + 2, last)};
-    }
-    setPane(next, tr("Choose components"));
+    const auto firstOf = [](const PaneState& pane) {
+        return *std::ranges::min_element(pane.scores.components);
+    };
+    const int channel = std::clamp(current->scalar.channel + direction, 0, last);
+    const int start = std::clamp((firstOf(*current) / 3 + direction) * 3, 0, last / 3 * 3);
+    const bool single = current->singleComponent;
+    changeColors(
+        id,
+        [&](PaneState& pane) {
+            if (single) {
+                pane.scalar.channel = channel;
+            } else {
+                pane.scores.components = {start, std::min(start + 1, last),
+                                          std::min(start + 2, last)};
+            }
+        },
+        tr("Choose components"));
 }
 
 // --- view -------------------------------------------------------------------------------------

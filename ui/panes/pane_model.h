@@ -91,6 +91,11 @@ public:
     void changePanes(const std::function<bool(const PaneState&)>& affected,
                      const std::function<void(PaneState&)>& mutate, const QString& what,
                      const QString& gesture = {});
+    /// Changes how a pane shows its PCA scores: of all feature panes while their colours go
+    /// together, else of this one.
+    void changeColors(int id, const std::function<void(PaneState&)>& mutate, const QString& what,
+                      const QString& gesture = {});
+    void setColorsTogether(bool together);
     const PaneState* pane(int id) const;
     const PaneState& selectedPane() const;
     /// 0 if there is no such place.

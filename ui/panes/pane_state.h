@@ -66,6 +66,7 @@ struct WorkspaceState {
     int maximised = 0;            ///< pane id; 0: none
     int columns = 0;              ///< 0: as many as make the pictures largest
     bool linked = true;           ///< one view for all panes
+    bool colorsTogether = true;   ///< choices about PCA colours are for all feature panes
     View view;                    ///< while views are linked
     CompareMode compare = CompareMode::Off;
     Wipe wipe;

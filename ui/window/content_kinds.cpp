@@ -83,7 +83,7 @@ QString pickText(const PaneState& pane, const KindContext& context) {
 
 // --- photo ------------------------------------------------------------------------------------
 
-std::vector<PaneChoice> photoChoices(const KindContext&) {
+std::vector<PaneChoice> photoChoices(const KindContext&, int) {
     return {{tr("Photo"), tr("The photo itself."), true, paneShowing("photo")}};
 }
 
@@ -102,7 +102,7 @@ PaneContent photoContent(const PaneState&, const KindContext& context) {
 
 // --- features as principal components -----------------------------------------------------------
 
-std::vector<PaneChoice> featureChoices(const KindContext& context) {
+std::vector<PaneChoice> featureChoices(const KindContext& context, int) {
     return methodChoices("features", true, context);
 }
 
@@ -223,7 +223,7 @@ PaneContent attentionMap(const PaneState& pane, const Answer* answer, PaneConten
     return content;
 }
 
-std::vector<PaneChoice> attentionChoices(const KindContext& context) {
+std::vector<PaneChoice> attentionChoices(const KindContext& context, int) {
     return methodChoices("attention", false, context);
 }
 
@@ -240,7 +240,7 @@ PaneContent attentionContent(const PaneState& pane, const KindContext& context) 
                         tr("block"));
 }
 
-std::vector<PaneChoice> selfAttentionChoices(const KindContext&) {
+std::vector<PaneChoice> selfAttentionChoices(const KindContext&, int) {
     PaneState classToken = paneShowing("self-attention");
     classToken.ofClassToken = true;
     return {
@@ -267,7 +267,7 @@ PaneContent selfAttentionContent(const PaneState& pane, const KindContext& conte
 
 // --- similarity, norm, difference -------------------------------------------------------------
 
-std::vector<PaneChoice> similarityChoices(const KindContext& context) {
+std::vector<PaneChoice> similarityChoices(const KindContext& context, int) {
     return methodChoices("similarity", true, context);
 }
 
@@ -300,7 +300,7 @@ PaneContent similarityContent(const PaneState& pane, const KindContext& context)
     return content;
 }
 
-std::vector<PaneChoice> normChoices(const KindContext& context) {
+std::vector<PaneChoice> normChoices(const KindContext& context, int) {
     return methodChoices("norm", true, context);
 }
 
@@ -317,11 +317,11 @@ PaneContent normContent(const PaneState& pane, const KindContext& context) {
     return scalarContent(onlyAnswer(normNeeds(pane, context), context), content);
 }
 
-std::vector<PaneChoice> differenceChoices(const KindContext& context) {
+std::vector<PaneChoice> differenceChoices(const KindContext& context, int changed) {
     std::vector<PaneChoice> choices;
     const auto& panes = context.model.state().panes;
-    const auto isMap = [](const PaneState& pane) {
-        return pane.kind != "photo" && pane.kind != "difference";
+    const auto isMap = [changed](const PaneState& pane) {
+        return pane.kind != "photo" && pane.kind != "difference" && pane.id != changed;
     };
     for (std::size_t a = 0; a < panes.size(); ++a) {
         for (std::size_t b = 0; b < panes.size(); ++b) {

@@ -49,7 +49,8 @@ struct ContentKind {
     bool isFeatures = false;  ///< PCA scores: components, basis
     bool hasHeads = false;    ///< blocks and heads to choose from
     bool followsPick = false; ///< can be bound to one
-    std::vector<PaneChoice> (*choices)(const KindContext&);
+    /// For the menu of a pane; 0: of one to be added.
+    std::vector<PaneChoice> (*choices)(const KindContext&, int pane);
     std::vector<MapRequest> (*needs)(const PaneState&, const KindContext&);
     PaneContent (*content)(const PaneState&, const KindContext&);
 };

@@ -30,21 +30,18 @@ QLabel* textIn(QVBoxLayout* layout) {
     return label;
 }
 
-/// Without the names of channels: the rows are narrow and the panes have them.
-QString textFor(const PaneModel& model, int pane, const PaneValue& value) {
-    return model.valueTexts(pane, value).join("  ");
-}
-
 } // namespace
 
 Inspector::Inspector(PaneModel* model, Workspace* workspace, QWidget* parent)
     : QWidget(parent)
     , model_(model)
     , workspace_(workspace)
+    , picks_(new PicksTable(model))
     , grid_(new AttentionGrid) {
     auto* layout = new QVBoxLayout(this);
-    pickTitle_ = headingIn(layout, tr("Pick"));
-    values_ = textIn(layout);
+    headingIn(layout, tr("Values"))
+        ->setToolTip(tr("Of every pane at the cursor and at each pick."));
+    layout->addWidget(picks_);
     layout->addSpacing(8);
     headingIn(layout, tr("Attention, block by head"))
         ->setToolTip(tr("How much each patch token contributes to the picked pixel's feature; the "
@@ -53,9 +50,6 @@ Inspector::Inspector(PaneModel* model, Workspace* workspace, QWidget* parent)
     attention_ = textIn(layout);
     layout->addStretch(1);
 
-    connect(model_, &PaneModel::picksChanged, this, &Inspector::updateValues);
-    connect(model_, &PaneModel::contentChanged, this, &Inspector::updateValues);
-    connect(model_, &PaneModel::photoChanged, this, &Inspector::updateValues);
     connect(model_, &PaneModel::selectionChanged, this, &Inspector::updateAttention);
     connect(model_, &PaneModel::paneChanged, this, &Inspector::updateAttention);
     connect(workspace_, &Workspace::attentionChanged, this, &Inspector::updateAttention);
@@ -68,7 +62,6 @@ Inspector::Inspector(PaneModel* model, Workspace* workspace, QWidget* parent)
         next.head = head;
         model_->setPane(next, tr("Choose attention map"));
     });
-    updateValues();
     updateAttention();
 }
 
@@ -78,26 +71,6 @@ int Inspector::attentionPane() const {
     const auto& panes = model_->state().panes;
     const auto found = std::ranges::find_if(panes, hasHeads);
     return found == panes.end() ? 0 : found->id;
-}
-
-void Inspector::updateValues() {
-    const auto pick = model_->activePick();
-    if (!pick || !model_->photo()) {
-        pickTitle_->setText(tr("Pick"));
-        values_->setText(tr("Click a pixel to see its values in every pane."));
-        return;
-    }
-    const Pixel pixel = pixelContaining(pick->at, model_->photoExtent());
-    pickTitle_->setText(tr("Pick %1 at (%2, %3)").arg(pick->number).arg(pixel.x).arg(pixel.y));
-    QString rows;
-    for (const PaneState& pane : model_->state().panes) {
-        const auto value = model_->valueAt(pane.id, pick->at);
-        const QString text = value ? textFor(*model_, pane.id, *value) : tr("\u2013");
-        rows += QString("<tr><td style='padding-right:8px'>%1</td><td "
-                        "style='font-family:monospace;white-space:pre'>%2</td></tr>")
-                    .arg((model_->content(pane.id).title).toHtmlEscaped(), text.toHtmlEscaped());
-    }
-    values_->setText("<table cellspacing='0'>" + rows + "</table>");
 }
 
 void Inspector::updateAttention() {
@@ -126,7 +99,7 @@ QString Inspector::attentionText() const {
 }
 
 QString Inspector::valuesText() const {
-    return values_->text();
+    return picks_->text();
 }
 
 } // namespace loftscope

@@ -4,6 +4,7 @@
 
 #include "ui/panes/pane_model.h"
 #include "ui/window/attention_grid.h"
+#include "ui/window/picks_table.h"
 #include "ui/window/workspace.h"
 
 #include <QWidget>
@@ -22,17 +23,16 @@ public:
     /// As shown: for tests and copying.
     QString attentionText() const;
     QString valuesText() const;
+    PicksTable* picks() const { return picks_; }
 
 private:
-    void updateValues();
     void updateAttention();
     /// The attention pane that the grid controls: the selected one, else the first; 0 if none.
     int attentionPane() const;
 
     PaneModel* model_;
     Workspace* workspace_;
-    QLabel* pickTitle_;
-    QLabel* values_;
+    PicksTable* picks_;
     AttentionGrid* grid_;
     QLabel* attention_;
 };

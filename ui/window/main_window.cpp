@@ -2,6 +2,7 @@
 #include "ui/window/main_window.h"
 
 #include "core/base/memory.h"
+#include "ui/window/colors_panel.h"
 #include "ui/window/command_palette.h"
 #include "ui/window/compute_panel.h"
 #include "ui/window/key_sheet.h"
@@ -127,6 +128,7 @@ MainWindow::~MainWindow() {
 
 void MainWindow::makePanels(const QStringList& devices) {
     inspector_ = new Inspector(&model_, workspace_);
+    colors_ = new ColorsPanel(&model_, workspace_);
     photoStrip_ = new PhotoStrip;
     modelPanel_ = new ModelPanel;
     computePanel_ = new ComputePanel(&model_, devices);
@@ -135,6 +137,10 @@ void MainWindow::makePanels(const QStringList& devices) {
     addPanel({"inspector", tr("Inspector"), tr("The pick's values and attention maps"),
               QKeySequence(Qt::Key_F2), Qt::RightDockWidgetArea, true},
              inspector_);
+    addPanel({"colors", tr("Colours"),
+              tr("PCA basis and components, colour map, range, mask and opacity of the pane"),
+              QKeySequence(Qt::Key_F5), Qt::RightDockWidgetArea, true},
+             colors_);
     addPanel({"model", tr("Model"),
               tr("Backbone and upsampler: what was recognised, from which "
                  "file"),
@@ -204,7 +210,7 @@ void MainWindow::showPanel(const QString& id) {
 }
 
 void MainWindow::defaultLayout() {
-    for (const char* id : {"model", "compute", "statistics"}) {
+    for (const char* id : {"colors", "model", "compute", "statistics"}) {
         panel(id)->setFloating(false);
         addDockWidget(Qt::RightDockWidgetArea, panel(id));
         tabifyDockWidget(panel("inspector"), panel(id));

@@ -21,6 +21,7 @@ class QToolButton;
 
 namespace loftscope {
 
+class ColorsPanel;
 class CommandPalette;
 class ComputePanel;
 class LogPanel;
@@ -50,13 +51,14 @@ public:
     CanvasWidget& canvas() { return *canvas_; }
     ErrorBar& errorBar() { return *errorBar_; }
     Inspector& inspector() { return *inspector_; }
+    ColorsPanel& colors() { return *colors_; }
     Commands& commands() { return *commands_; }
     CommandPalette& commandPalette() { return *palette_; }
     StatusLine& statusLine() { return *statusLine_; }
     LogPanel& log() { return *log_; }
     PhotoStrip& photoStrip() { return *photoStrip_; }
-    /// By its id: "inspector", "photos", "model", "compute", "statistics", "log"; null if there is
-    /// none.
+    /// By its id: "inspector", "colors", "photos", "model", "compute", "statistics", "log"; null if
+    /// there is none.
     QDockWidget* panel(const QString& id) const;
     void showPanel(const QString& id);
 
@@ -126,6 +128,7 @@ private:
     ErrorBar* errorBar_ = nullptr;
     StatusLine* statusLine_ = nullptr;
     Inspector* inspector_ = nullptr;
+    ColorsPanel* colors_ = nullptr;
     PhotoStrip* photoStrip_ = nullptr;
     ModelPanel* modelPanel_ = nullptr;
     ComputePanel* computePanel_ = nullptr;

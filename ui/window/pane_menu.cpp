@@ -58,7 +58,8 @@ void addContents(QMenu& menu, const KindContext& context, const PaneState* curre
                choice.minuend == current->minuend && choice.subtrahend == current->subtrahend;
     };
     for (const ContentKind& kind : contentKinds()) {
-        const std::vector<PaneChoice> choices = kind.choices(context);
+        const std::vector<PaneChoice> choices =
+            kind.choices(context, current != nullptr ? current->id : 0);
         const bool single = choices.size() == 1 && choices.front().label == kind.name;
         QMenu* where = &menu;
         if (!single) {
