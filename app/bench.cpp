@@ -2,6 +2,7 @@
 // loftscope bench: how long the stages take that a user waits for.
 #include "app/commands.h"
 #include "app/scene_options.h"
+#include "core/base/file.h"
 #include "core/base/guard.h"
 #include "core/bench/device_wait.h"
 #include "core/bench/field_bench.h"
@@ -19,8 +20,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <functional>
+#include <span>
 
 namespace loftscope::app {
 
@@ -261,15 +262,8 @@ Result<void> run(const Options& options, CommandContext& context) {
         }
     }
     if (!options.out.empty()) {
-        const std::string part = options.out + ".part";
-        {
-            std::ofstream file(part);
-            file << context.result.dump(1) << '\n';
-            if (!file.flush())
-                return fail(ErrorCode::WriteFailed,
-                            fmt::format("'{}' cannot be written.", options.out));
-        }
-        std::filesystem::rename(part, options.out);
+        const std::string text = context.result.dump(1) + '\n';
+        LOFTSCOPE_CHECK(writeFile(options.out, std::as_bytes(std::span(text))));
     }
     return {};
 }

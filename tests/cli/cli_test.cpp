@@ -240,6 +240,37 @@ TEST_F(CommandLineTest, RenderWritesALabelledFigureWithoutADisplay) {
     expectOnly({"photo.png", "figure.png"});
 }
 
+TEST_F(CommandLineTest, RenderMakesAFigureOfEveryPhotoAndGoesOnWhereItStopped) {
+    const std::vector<std::string> command{"render",
+                                           photo("one.png", {48, 64}),
+                                           photo("two.png", {64, 48}),
+                                           path("broken.png"),
+                                           "--backbone",
+                                           golden("backbone.dinov2_hub.weights"),
+                                           "--upsampler",
+                                           "bilinear",
+                                           "--size",
+                                           "56",
+                                           "--out",
+                                           path("figures"),
+                                           "--json"};
+    std::ofstream(path("broken.png")) << "no picture";
+    const auto first = runProgram(command);
+    EXPECT_EQ(first.exitCode, 1) << "one photo is broken";
+    const auto report = nlohmann::json::parse(first.out);
+    EXPECT_EQ(report["made"], 2);
+    ASSERT_EQ(report["failed"].size(), 1U);
+    EXPECT_THAT(first.err, HasSubstr("broken.png"));
+    EXPECT_TRUE(fs::exists(path("figures/one.png")));
+    EXPECT_TRUE(fs::exists(path("figures/two.png")));
+    const auto again = nlohmann::json::parse(runProgram(command).out);
+    EXPECT_EQ(again["made"], 0);
+    EXPECT_EQ(again["skipped"], 2);
+    expectRefusal(runProgram({"render", path("one.png"), path("two.png"), "-b", "x.pth", "--out",
+                              path("both.png")}),
+                  2, "give a folder");
+}
+
 TEST_F(CommandLineTest, MapsPixelsOfThePhotoToTheOutput) {
     const std::string picture = photo("photo.png", {120, 200});
     const auto outcome =
