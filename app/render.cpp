@@ -27,6 +27,7 @@ struct Options {
     std::vector<std::string> photos;
     std::string format = "png";
     std::string shard;
+    std::vector<std::string> insets;
     std::string out;
 };
 
@@ -83,6 +84,10 @@ Result<Work> prepare(const Options& options, CommandContext& context) {
     LOFTSCOPE_TRY(work.methods, loadMethods(options, device, context));
     work.comparison.tile = options.tile;
     work.comparison.basis = options.basis == "own" ? BasisChoice::Own : BasisChoice::LowRes;
+    for (const std::string& text : options.insets) {
+        LOFTSCOPE_TRY(const Rect rect, parseRect(text));
+        work.comparison.insets.push_back(rect);
+    }
     if (options.panes.empty()) {
         work.comparison.panes = {{PaneRequest::Kind::Image, "", {}},
                                  {PaneRequest::Kind::LowRes, "", {}}};
@@ -132,6 +137,7 @@ std::string settingsOf(const Options& options, const Work& work, const CommonOpt
     const SceneOptions& scene = options.scene;
     nlohmann::ordered_json settings{{"panes", options.panes},
                                     {"basis", options.basis},
+                                    {"insets", options.insets},
                                     {"columns", options.columns},
                                     {"title", options.title},
                                     {"precision", common.precision},
@@ -262,6 +268,9 @@ void addRenderCommand(CommandLine& line) {
     command->add_option("--basis", options->basis, "PCA basis of the maps: own, or lowres for all")
         ->capture_default_str()
         ->check(CLI::IsMember({"own", "lowres"}));
+    command->add_option("--inset", options.insets,
+                        "x,y,w,h in pixels of the photo: a part to enlarge in every pane; may be "
+                        "given several times");
     command->add_option("--columns", options->columns, "Panes in a row; 0 chooses")
         ->check(CLI::Range(0, 12));
     command->add_option("--title", options->title, "Heading of the figure");

@@ -30,6 +30,23 @@ struct Marker {
     std::array<std::uint8_t, 3> color{255, 255, 255};
 };
 
+enum class Corner { TopLeft, TopRight, BottomLeft, BottomRight };
+
+/// A part of a pane's picture, enlarged in one of its corners; both are framed in the inset's
+/// colour and joined by lines.
+struct Inset {
+    double x = 0; ///< the part, as fractions of the pane's picture, 0..1
+    double y = 0;
+    double width = 0;
+    double height = 0;
+    Corner corner = Corner::BottomRight;
+    double share = 0.42; ///< of the picture's width (or height, if that is less) that it takes
+    std::array<std::uint8_t, 3> color{255, 196, 0};
+};
+
+/// The corner that is farthest from the part, among those that no other inset of `taken` has.
+Corner cornerFor(const Inset& inset, const std::vector<Inset>& taken);
+
 struct FigurePane {
     Image picture;
     std::string title;    ///< e.g. "LoftUp"
@@ -40,6 +57,7 @@ struct FigurePane {
     bool smooth = false;
     std::optional<ColorBar> bar;
     std::vector<Marker> markers;
+    std::vector<Inset> insets;
 };
 
 struct FigureSpec {

@@ -51,6 +51,9 @@ public:
         }
         for (FigurePane& pane : figure.panes)
             pane.markers = markers_;
+        LOFTSCOPE_TRY(const std::vector<Inset> insets, insetsOf(request_.insets));
+        for (FigurePane& pane : figure.panes)
+            pane.insets = insets;
         addNotes(figure);
         return figure;
     }
@@ -201,6 +204,31 @@ private:
             markers_.push_back(marker);
         }
         return pixel;
+    }
+
+    Result<std::vector<Inset>> insetsOf(const std::vector<Rect>& given) const {
+        constexpr std::array<std::array<std::uint8_t, 3>, 3> colors{
+            {{255, 196, 0}, {0, 200, 255}, {255, 96, 208}}};
+        if (given.size() > colors.size())
+            return fail(ErrorCode::InvalidArgument,
+                        fmt::format("A figure has room for {} insets, not {}.", colors.size(),
+                                    given.size()));
+        std::vector<Inset> insets;
+        for (const Rect& rect : given) {
+            LOFTSCOPE_TRY(const Pixel first, guidancePixel(scene_, {rect.x, rect.y}));
+            LOFTSCOPE_TRY(const Pixel last,
+                          guidancePixel(scene_, {rect.right() - 1, rect.bottom() - 1}));
+            const auto width = static_cast<double>(scene_.guidance.extent.width);
+            const auto height = static_cast<double>(scene_.guidance.extent.height);
+            Inset inset{.x = static_cast<double>(first.x) / width,
+                        .y = static_cast<double>(first.y) / height,
+                        .width = static_cast<double>(last.x + 1 - first.x) / width,
+                        .height = static_cast<double>(last.y + 1 - first.y) / height,
+                        .color = colors[insets.size()]};
+            inset.corner = cornerFor(inset, insets);
+            insets.push_back(inset);
+        }
+        return insets;
     }
 
     void addNotes(FigureSpec& figure) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/base/error.h"
+#include "core/base/geometry.h"
 #include "core/base/run_context.h"
 #include "core/figure/figure_spec.h"
 #include "core/pipeline/models.h"
@@ -42,6 +43,8 @@ struct ComparisonRequest {
     std::vector<PaneRequest> panes;
     BasisChoice basis = BasisChoice::Own;
     std::int64_t tile = 64;
+    std::vector<Rect> insets; ///< parts to enlarge in every pane, in pixels of the guidance picture
+                              ///< as given; at most 3
 };
 
 /// Computes every pane. Picks are numbered in the order of the panes and marked in all of them.

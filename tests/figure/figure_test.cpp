@@ -276,6 +276,41 @@ TEST_F(Figure, RingsMarkersSoThatTheyShowOnAnything) {
     }
 }
 
+TEST_F(Figure, EnlargesAPartInAFreeCorner) {
+    // Left half blue, right half gray; the inset shows a part of the left and stands at the right.
+    Image picture = plain({40, 60}, {150, 150, 150});
+    std::vector<std::uint8_t> pixels(picture.pixels().begin(), picture.pixels().end());
+    for (std::int64_t y = 0; y < 40; ++y)
+        for (std::int64_t x = 0; x < 30; ++x) {
+            pixels[static_cast<std::size_t>(y * 60 + x) * 3] = 20;
+            pixels[static_cast<std::size_t>(y * 60 + x) * 3 + 1] = 40;
+            pixels[static_cast<std::size_t>(y * 60 + x) * 3 + 2] = 200;
+        }
+    FigureSpec spec;
+    spec.panes.push_back({.picture = Image({40, 60}, std::move(pixels))});
+    Inset inset{.x = 0.1, .y = 0.1, .width = 0.2, .height = 0.2};
+    inset.corner = cornerFor(inset, {});
+    EXPECT_EQ(inset.corner, Corner::BottomRight);
+    spec.panes[0].insets = {inset};
+    const Image figure = *paintFigure(spec);
+    const QRectF picturePlace = layOut(spec)->panes[0].picture;
+    const auto colorAtShare = [&](double x, double y) {
+        return at(figure, (picturePlace.left() + x * picturePlace.width()) * spec.scale,
+                  (picturePlace.top() + y * picturePlace.height()) * spec.scale);
+    };
+    EXPECT_EQ(colorAtShare(0.8, 0.8), (Color{20, 40, 200})) << "the part, enlarged";
+    EXPECT_EQ(colorAtShare(0.9, 0.2), (Color{150, 150, 150})) << "nothing elsewhere";
+    // The frame of the part has the inset's colour.
+    EXPECT_EQ(colorAtShare(0.2, 0.1), (Color{255, 196, 0}));
+
+    const Inset second{.x = 0.1, .y = 0.1, .width = 0.2, .height = 0.2};
+    EXPECT_NE(cornerFor(second, {inset}), Corner::BottomRight);
+    spec.panes[0].insets[0].x = 0.9;
+    const auto outside = paintFigure(spec);
+    ASSERT_FALSE(outside);
+    EXPECT_THAT(outside.error().message, HasSubstr("outside"));
+}
+
 TEST_F(Figure, PutsANumberLeftOfAMarkerAtTheRightEdge) {
     FigureSpec spec;
     spec.panes = {paneOf(plain({40, 60}))};

@@ -68,6 +68,16 @@ Result<void> check(const FigureSpec& spec) {
                           pane.bar->low <= pane.bar->high))
             return invalid(fmt::format("The colour bar of the pane '{}' cannot run from {} to {}.",
                                        pane.title, pane.bar->low, pane.bar->high));
+        for (const Inset& inset : pane.insets) {
+            if (!(inset.width > 0 && inset.height > 0 && inset.x >= 0 && inset.y >= 0 &&
+                  inset.x + inset.width <= 1 + 1e-9 && inset.y + inset.height <= 1 + 1e-9))
+                return invalid(
+                    fmt::format("An inset of the pane '{}' lies outside its picture.", pane.title));
+            if (!(inset.share > 0 && inset.share <= 1))
+                return invalid(fmt::format("An inset of the pane '{}' takes {} of the picture: "
+                                           "give a share between 0 and 1.",
+                                           pane.title, inset.share));
+        }
     }
     return {};
 }

@@ -59,14 +59,38 @@ Image enlargedCells(const Image& picture, Extent size) {
     return {size, std::move(pixels)};
 }
 
-/// The picture as it is shown on `size` pixels (see FigurePane::smooth). Axes of a map that shrink
+/// A picture as it is shown on `size` pixels (see FigurePane::smooth). Axes of a map that shrink
 /// are averaged, axes that grow keep crisp cells.
-Image resampled(const FigurePane& pane, Extent size) {
-    const Image& picture = pane.picture;
-    if (pane.smooth) return pillowResize(picture, size, PillowFilter::Bicubic);
+Image resampled(const Image& picture, bool smooth, Extent size) {
+    if (smooth) return pillowResize(picture, size, PillowFilter::Bicubic);
     const Extent averaged{std::min(size.height, picture.height()),
                           std::min(size.width, picture.width())};
     return enlargedCells(pillowResize(picture, averaged, PillowFilter::Box), size);
+}
+
+/// The part of a picture that an inset shows, in whole pixels of the picture, at least one.
+Rect partOf(const Image& picture, const Inset& inset) {
+    const auto span = [](double begin, double length, std::int64_t limit) {
+        const auto of = static_cast<double>(limit);
+        const auto first = std::clamp<std::int64_t>(std::lround(begin * of), 0,
+                                                    std::max<std::int64_t>(limit - 1, 0));
+        const auto last =
+            std::clamp<std::int64_t>(std::lround((begin + length) * of), first + 1, limit);
+        return std::pair{first, last - first};
+    };
+    const auto [x, width] = span(inset.x, inset.width, picture.width());
+    const auto [y, height] = span(inset.y, inset.height, picture.height());
+    return {x, y, width, height};
+}
+
+Image croppedTo(const Image& picture, const Rect& part) {
+    std::vector<std::uint8_t> pixels;
+    pixels.reserve(static_cast<std::size_t>(part.area()) * 3);
+    for (std::int64_t y = part.y; y < part.bottom(); ++y) {
+        const std::uint8_t* row = picture.row(y) + part.x * 3;
+        pixels.insert(pixels.end(), row, row + part.width * 3);
+    }
+    return {{part.height, part.width}, std::move(pixels)};
 }
 
 /// Draws a figure with a painter whose units are pixels at 1x.
@@ -122,12 +146,69 @@ private:
         const qreal edge = 1 / pixelsPerUnit_;
         painter_.fillRect(place.box.adjusted(-edge, -edge, edge, edge), hairline);
         painter_.fillRect(place.box, letterbox);
-        image(place.picture,
-              resampled(pane, {std::lround(place.picture.height() * pixelsPerUnit_),
-                               std::lround(place.picture.width() * pixelsPerUnit_)}));
+        image(place.picture, resampled(pane.picture, pane.smooth, pixelsOf(place.picture)));
         for (const Marker& each : pane.markers)
             marker(each, place.picture);
+        for (const Inset& each : pane.insets)
+            inset(each, pane, place.picture);
         if (pane.bar && place.bar) bar(*pane.bar, *place.bar);
+    }
+
+    Extent pixelsOf(const QRectF& place) const {
+        return {std::max<std::int64_t>(std::lround(place.height() * pixelsPerUnit_), 1),
+                std::max<std::int64_t>(std::lround(place.width() * pixelsPerUnit_), 1)};
+    }
+
+    void inset(const Inset& inset, const FigurePane& pane, const QRectF& picture) {
+        // The picture's own cells decide what is shown, so that the frame stands around exactly
+        // that.
+        const Rect part = partOf(pane.picture, inset);
+        const qreal cellWidth = picture.width() / static_cast<qreal>(pane.picture.width());
+        const qreal cellHeight = picture.height() / static_cast<qreal>(pane.picture.height());
+        const QRectF shown(picture.left() + static_cast<qreal>(part.x) * cellWidth,
+                           picture.top() + static_cast<qreal>(part.y) * cellHeight,
+                           static_cast<qreal>(part.width) * cellWidth,
+                           static_cast<qreal>(part.height) * cellHeight);
+        const qreal factor = std::min(inset.share * picture.width() / shown.width(),
+                                      inset.share * picture.height() / shown.height());
+        const auto snapped = [&](qreal value) {
+            return std::round(value * pixelsPerUnit_) / pixelsPerUnit_;
+        };
+        constexpr qreal distance = 5; // from the picture's edge
+        const QSizeF size(snapped(shown.width() * factor), snapped(shown.height() * factor));
+        const bool left = inset.corner == Corner::TopLeft || inset.corner == Corner::BottomLeft;
+        const bool top = inset.corner == Corner::TopLeft || inset.corner == Corner::TopRight;
+        const QRectF place(QPointF(snapped(left ? picture.left() + distance
+                                                : picture.right() - distance - size.width()),
+                                   snapped(top ? picture.top() + distance
+                                               : picture.bottom() - distance - size.height())),
+                           size);
+
+        painter_.save();
+        painter_.setClipRect(picture);
+        painter_.setBrush(Qt::NoBrush);
+        const auto strokes = {std::pair{2.6, QColor(Qt::white)}, {1.4, toQColor(inset.color)}};
+        // From the corners that look at each other; the enlargement then covers what lies under it.
+        const bool falling =
+            (shown.center().x() < place.center().x()) == (shown.center().y() < place.center().y());
+        for (const auto& [width, color] : strokes) {
+            painter_.setPen(QPen(color, width * 0.7));
+            if (falling) {
+                painter_.drawLine(shown.topRight(), place.topRight());
+                painter_.drawLine(shown.bottomLeft(), place.bottomLeft());
+            } else {
+                painter_.drawLine(shown.topLeft(), place.topLeft());
+                painter_.drawLine(shown.bottomRight(), place.bottomRight());
+            }
+        }
+        image(place, resampled(croppedTo(pane.picture, part), pane.smooth, pixelsOf(place)));
+        for (const QRectF& frame : {shown, place}) {
+            for (const auto& [width, color] : strokes) {
+                painter_.setPen(QPen(color, width, Qt::SolidLine, Qt::SquareCap, Qt::MiterJoin));
+                painter_.drawRect(frame);
+            }
+        }
+        painter_.restore();
     }
 
     void bar(const ColorBar& bar, const BarLayout& place) {
