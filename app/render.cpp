@@ -268,7 +268,7 @@ void addRenderCommand(CommandLine& line) {
     command->add_option("--basis", options->basis, "PCA basis of the maps: own, or lowres for all")
         ->capture_default_str()
         ->check(CLI::IsMember({"own", "lowres"}));
-    command->add_option("--inset", options.insets,
+    command->add_option("--inset", options->insets,
                         "x,y,w,h in pixels of the photo: a part to enlarge in every pane; may be "
                         "given several times");
     command->add_option("--columns", options->columns, "Panes in a row; 0 chooses")

@@ -287,7 +287,8 @@ TEST_F(Figure, EnlargesAPartInAFreeCorner) {
             pixels[static_cast<std::size_t>(y * 60 + x) * 3 + 2] = 200;
         }
     FigureSpec spec;
-    spec.panes.push_back({.picture = Image({40, 60}, std::move(pixels))});
+    spec.panes.emplace_back();
+    spec.panes[0].picture = Image({40, 60}, std::move(pixels));
     Inset inset{.x = 0.1, .y = 0.1, .width = 0.2, .height = 0.2};
     inset.corner = cornerFor(inset, {});
     EXPECT_EQ(inset.corner, Corner::BottomRight);
