@@ -17,5 +17,6 @@ void addRenderCommand(CommandLine& line);
 void addOpenCommand(CommandLine& line);
 void addBenchCommand(CommandLine& line);
 void addTrainCommand(CommandLine& line);
+void addEvalCommand(CommandLine& line);
 
 } // namespace loftscope::app

@@ -15,5 +15,6 @@ int main(int argc, char** argv) {
     addOpenCommand(line);
     addBenchCommand(line);
     addTrainCommand(line);
+    addEvalCommand(line);
     return line.run(argc, argv);
 }

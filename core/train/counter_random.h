@@ -19,6 +19,9 @@ enum class RandomPurpose : std::uint64_t {
     Crop,
     InputSize,
     Window,
+    ProbeBatch,
+    ProbePixels,
+    Bootstrap,
 };
 
 /// SplitMix64 (Steele, Lea and Flood 2014), started from a hash of its coordinates.

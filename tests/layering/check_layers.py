@@ -23,7 +23,7 @@ CORE_RANKS = {
     "figure": 5,
     "pipeline": 6,
     "train": 7,
-    "eval": 7,
+    "eval": 8,
     "bench": 7,
 }
 # What a project file of a layer may include of the project.
