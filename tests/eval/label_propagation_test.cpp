@@ -42,10 +42,11 @@ TEST(LabelPropagation, FollowsAMovingSquare) {
 }
 
 TEST(LabelPropagation, LooksNoFartherThanTheRadius) {
-    // The square has moved by 12 pixels: what is left of it in no window of radius 3 is ground.
-    LabelPropagation propagation({.lastFrames = 2, .radius = 3}, features(square(4, 10)),
+    // The square has moved by 13 pixels: none of its pixels sees its old place through a window of
+    // radius 4, and every pixel of the old place sees ground.
+    LabelPropagation propagation({.lastFrames = 2, .radius = 4}, features(square(4, 10)),
                                  scores(square(4, 10)));
-    const at::Tensor found = propagation.next(features(square(16, 10)));
+    const at::Tensor found = propagation.next(features(square(17, 10)));
     EXPECT_EQ(found.argmax(0).sum().item<std::int64_t>(), 0);
 }
 
