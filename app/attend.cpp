@@ -25,7 +25,8 @@ Result<void> run(const Options& options, CommandContext& context) {
         return fail(ErrorCode::InvalidArgument,
                     "Low-res features attend to nothing but themselves: choose an upsampler.");
     LOFTSCOPE_TRY(const FieldOfScene field, makeField(options.scene, options.method, context));
-    LOFTSCOPE_TRY(const Pixel pixel, guidancePixel(field.scene, given));
+    LOFTSCOPE_TRY(const Pixel guided, guidancePixel(field.scene, given));
+    const Pixel pixel = fieldPixel(field.scene, *field.field, guided);
     LOFTSCOPE_TRY(const std::optional<at::Tensor> attention,
                   guarded("computing attention", [&] { return field.field->attend(pixel); }));
     if (!attention)

@@ -2,7 +2,7 @@
 // `loftscope inspect`: what a file of tensors is.
 #include "app/commands.h"
 #include "core/base/guard.h"
-#include "core/weights/recognise.h"
+#include "core/pipeline/models.h"
 #include "core/weights/tensor_file.h"
 
 #include <ATen/ops/isfinite.h>
@@ -125,44 +125,13 @@ std::optional<ValueRange> rangeOf(const at::Tensor& tensor) {
     return range;
 }
 
-/// Names and values of what was recognised, for both kinds of output.
-using Facts = std::vector<std::pair<std::string, ordered_json>>;
-
-Facts factsOf(const VitSpec& spec) {
-    Facts facts{{"layout", std::string(nameOf(spec.layout))},
-                {"patch", spec.patch},
-                {"width", spec.width},
-                {"depth", spec.depth},
-                {"heads", spec.heads},
-                {"registers", spec.registers},
-                {"layer_scale", spec.layerScale},
-                {"mlp", spec.swiglu ? "SwiGLU" : "GELU"},
-                {"mlp_hidden", spec.hidden},
-                {"qkv_bias", spec.qkvBias},
-                {"position_grid", {spec.positionGrid.height, spec.positionGrid.width}},
-                {"position_includes_class", spec.positionIncludesClass},
-                {"position_resize", std::string(nameOf(spec.positionRule))}};
-    if (!spec.keyPrefix.empty()) facts.emplace_back("key_prefix", spec.keyPrefix);
-    return facts;
-}
-
-Facts factsOf(const LoftUpSpec& spec) {
-    Facts facts{{"channels", spec.channels},
-                {"dim", spec.dim},
-                {"heads", spec.heads},
-                {"depth", spec.depth},
-                {"feed_forward", spec.hidden},
-                {"frequencies", spec.frequencies},
-                {"lr_positions", std::string(nameOf(spec.lrPositions))}};
-    if (spec.lrPositions == LrPositions::Sine) {
-        facts.emplace_back("lr_frequencies", spec.lrFrequencies);
-    } else {
-        facts.emplace_back("lr_grid", ordered_json{spec.lrGrid.height, spec.lrGrid.width});
-    }
-    facts.emplace_back("channel_norm", spec.hasChannelNorm);
-    facts.emplace_back("upsampler_prefix", spec.upsamplerPrefix);
-    if (spec.hasChannelNorm) facts.emplace_back("channel_norm_prefix", spec.channelNormPrefix);
-    return facts;
+ordered_json jsonOf(const FactValue& value) {
+    if (const auto* grid = std::get_if<Extent>(&value))
+        return ordered_json{grid->height, grid->width};
+    if (const auto* flag = std::get_if<bool>(&value)) return *flag;
+    if (const auto* count = std::get_if<std::int64_t>(&value)) return *count;
+    if (const auto* number = std::get_if<double>(&value)) return *number;
+    return std::get<std::string>(value);
 }
 
 /// What is known of one file; the JSON is complete, the text shows the beginning of long lists.
@@ -192,19 +161,18 @@ std::string factText(const ordered_json& value) {
     return value.dump();
 }
 
-template <typename Spec>
-void describeModel(Report& report, const StateDict& state, const Spec& spec,
-                   std::string_view family) {
-    report.json["family"] = family;
-    report.json["model"] = spec.name;
-    line(report, "model", spec.name);
-    for (const auto& [name, value] : factsOf(spec)) {
-        report.json["architecture"][name] = value;
+void describeModel(Report& report, const ModelIdentity& model) {
+    report.json["family"] = model.family;
+    report.json["model"] = model.name;
+    line(report, "model", model.name);
+    for (const auto& [name, value] : model.facts) {
+        const ordered_json json = jsonOf(value);
+        report.json["architecture"][name] = json;
         std::string words = name;
         std::replace(words.begin(), words.end(), '_', ' ');
-        line(report, "", fmt::format("{}: {}", words, factText(value)));
+        line(report, "", fmt::format("{}: {}", words, factText(json)));
     }
-    const WeightAccount account = accountOf(state, spec);
+    const WeightAccount& account = model.account;
     report.json["complete"] = account.complete();
     line(report, "complete", account.complete() ? "yes" : "no: it cannot be loaded as it is");
     keyList(report, "missing", account.missing);
@@ -246,12 +214,9 @@ Report describe(const TensorFile& file, const InspectOptions& options) {
 
     std::vector<std::string> warnings = file.warnings;
     const RecognisedModel model = recogniseModel(file.tensors);
-    if (const auto* vit = std::get_if<VitSpec>(&model)) {
-        describeModel(report, file.tensors, *vit, "vit");
-    } else if (const auto* loftUp = std::get_if<LoftUpSpec>(&model)) {
-        const std::vector<std::string> more = warningsAbout(*loftUp);
-        warnings.insert(warnings.end(), more.begin(), more.end());
-        describeModel(report, file.tensors, *loftUp, "loftup");
+    if (const ModelIdentity* const known = identityOf(model)) {
+        warnings.insert(warnings.end(), known->warnings.begin(), known->warnings.end());
+        describeModel(report, *known);
     } else {
         const auto& unknown = std::get<UnknownModel>(model);
         report.json["family"] = nullptr;

@@ -24,8 +24,9 @@ Result<void> run(const Options& options, CommandContext& context) {
         return fail(ErrorCode::InvalidArgument,
                     "Metrics compare edges with the picture's: give --guidance or --image.");
     LOFTSCOPE_TRY(const FieldMetrics metrics,
-                  measureField(*field.field, field.scene.low, field.scene.guidance.picture,
-                               options.method.tile, context.run));
+                  measureField(*field.field, field.scene.low,
+                               guidanceAt(field.scene, field.field->extent()), options.method.tile,
+                               context.run));
     context.result["consistency_cosine"] = metrics.consistencyCosine;
     context.result["consistency_error"] = metrics.consistencyError;
     context.result["edge_alignment"] = metrics.edgeAlignment;

@@ -157,7 +157,7 @@ Result<SceneRequest> sceneRequest(const SceneOptions& options, c10::Device devic
     request.fit = fitRules.at(options.fit);
     request.alpha = alphaRules.at(options.alpha);
     if (!options.positionRule.empty())
-        request.positionRule = positionRules.at(options.positionRule);
+        request.backboneChoices.positionRule = positionRules.at(options.positionRule);
     if (!options.outputSize.empty()) {
         LOFTSCOPE_TRY(request.output, parseOutputSize(options.outputSize));
     }
@@ -188,7 +188,7 @@ Result<FieldOfScene> makeField(const SceneOptions& options, const MethodOptions&
                                      upsampler.warnings.end());
         result.methodName = upsampler.model->name();
         result.precision = precisionName(upsampler.arithmetic);
-        LOFTSCOPE_TRY(result.field, bindField(result.scene, *upsampler.model));
+        LOFTSCOPE_TRY(result.field, bindField(result.scene, *upsampler.model, context.run));
     }
     reportScene(result.scene, context);
     context.result["method"] = result.methodName;

@@ -33,7 +33,8 @@ Result<void> run(const Options& options, CommandContext& context) {
                     "Give --method, or --low for the low-res features.");
     LOFTSCOPE_TRY(const FieldOfScene field, makeField(options.scene, method, context));
     LOFTSCOPE_TRY(const Pixel pixel, guidancePixel(field.scene, given));
-    const Pixel query = method.method == "lowres" ? tokenOfPixel(field.scene, pixel) : pixel;
+    const Pixel query = method.method == "lowres" ? tokenOfPixel(field.scene, pixel)
+                                                  : fieldPixel(field.scene, *field.field, pixel);
     LOFTSCOPE_TRY(const at::Tensor map,
                   similarityMap(*field.field, query, method.tile, context.run));
     const double low = map.min().item<double>();

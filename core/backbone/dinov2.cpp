@@ -4,6 +4,7 @@
 #include "core/backbone/position_table.h"
 #include "core/base/guard.h"
 #include "core/weights/layers.h"
+#include "core/weights/recognise.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
@@ -99,6 +100,24 @@ at::Tensor feedForward(const Mlp& mlp, const at::Tensor& x) {
     if (!mlp.swiglu) return mlp.contract(at::gelu(hidden));
     const std::vector<at::Tensor> halves = hidden.chunk(2, -1);
     return mlp.contract(at::silu(halves[0]) * halves[1]);
+}
+
+ModelFacts factsOf(const VitSpec& spec) {
+    ModelFacts facts{{"layout", std::string(nameOf(spec.layout))},
+                     {"patch", spec.patch},
+                     {"width", spec.width},
+                     {"depth", spec.depth},
+                     {"heads", spec.heads},
+                     {"registers", spec.registers},
+                     {"layer_scale", spec.layerScale},
+                     {"mlp", std::string(spec.swiglu ? "SwiGLU" : "GELU")},
+                     {"mlp_hidden", spec.hidden},
+                     {"qkv_bias", spec.qkvBias},
+                     {"position_grid", spec.positionGrid},
+                     {"position_includes_class", spec.positionIncludesClass},
+                     {"position_resize", std::string(nameOf(spec.positionRule))}};
+    if (!spec.keyPrefix.empty()) facts.emplace_back("key_prefix", spec.keyPrefix);
+    return facts;
 }
 
 class Dinov2 final : public Backbone {
@@ -235,6 +254,19 @@ Result<std::unique_ptr<Backbone>> makeDinov2(const StateDict& state, const VitSp
         LOFTSCOPE_CHECK(requireComplete(root.account(), spec.name));
         return std::make_unique<Dinov2>(spec, std::move(weights), device);
     });
+}
+
+Recognition<BackboneCandidate> recogniseVitModel(const StateDict& state,
+                                                 const BackboneChoices& choices) {
+    if (!looksLikeVit(state)) return std::nullopt;
+    LOFTSCOPE_TRY(VitSpec spec, recogniseVit(state));
+    spec.positionRule = choices.positionRule.value_or(spec.positionRule);
+    BackboneCandidate candidate;
+    candidate.identity = {"vit", spec.name, factsOf(spec), accountOf(state, spec), {}};
+    candidate.build = [state, spec](c10::Device device) {
+        return makeDinov2(canonicalVitState(state, spec), spec, device);
+    };
+    return candidate;
 }
 
 } // namespace loftscope

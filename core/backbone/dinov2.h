@@ -4,7 +4,7 @@
 // before they come here.
 #pragma once
 
-#include "core/backbone/backbone.h"
+#include "core/backbone/backbone_families.h"
 #include "core/backbone/vit_spec.h"
 #include "core/weights/state_dict.h"
 
@@ -18,5 +18,9 @@ namespace loftscope {
 /// missing or misshapen.
 Result<std::unique_ptr<Backbone>> makeDinov2(const StateDict& state, const VitSpec& spec,
                                              c10::Device device = c10::kCPU);
+
+/// Recognises it in any of its layouts.
+Recognition<BackboneCandidate> recogniseVitModel(const StateDict& state,
+                                                 const BackboneChoices& choices);
 
 } // namespace loftscope

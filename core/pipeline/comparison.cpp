@@ -120,7 +120,8 @@ private:
         const std::string key = request.method.empty() ? lastMethod() : request.method;
         LOFTSCOPE_TRY(const FeatureField* const field, fieldOf(key));
         LOFTSCOPE_TRY(const std::optional<at::Tensor> attention,
-                      guarded("computing attention", [&] { return field->attend(pixel); }));
+                      guarded("computing attention",
+                              [&] { return field->attend(fieldPixel(scene_, *field, pixel)); }));
         if (!attention)
             return fail(ErrorCode::Unsupported,
                         fmt::format("The method {} has no weights over the low-res grid.", key));
@@ -148,9 +149,10 @@ private:
         if (!low) {
             LOFTSCOPE_TRY(field, fieldOf(key));
         }
-        LOFTSCOPE_TRY(const at::Tensor map,
-                      similarityMap(*field, low ? tokenOfPixel(scene_, pixel) : pixel,
-                                    request_.tile, context_));
+        LOFTSCOPE_TRY(const at::Tensor map, similarityMap(*field,
+                                                          low ? tokenOfPixel(scene_, pixel)
+                                                              : fieldPixel(scene_, *field, pixel),
+                                                          request_.tile, context_));
         const double lowest = map.min().item<double>();
         FigurePane pane;
         pane.picture = mapPicture(map, lowest, 1.0, ColorMap::Magma);
@@ -179,7 +181,7 @@ private:
                 ErrorCode::InvalidArgument,
                 fmt::format("The pane '{0}' needs the method {0}: add --upsampler {0}.", key));
         }
-        LOFTSCOPE_TRY(auto field, bindField(scene_, *method->upsampler.model));
+        LOFTSCOPE_TRY(auto field, bindField(scene_, *method->upsampler.model, context_));
         // PCA walks over a field twice, similarity once more: what fits is kept.
         field = makeCachedField(std::move(field), cacheBytes);
         return fields_.emplace(key, std::move(field)).first->second.get();

@@ -267,7 +267,7 @@ struct Engine::State {
             field = makeGridField(opened->low);
         } else {
             LOFTSCOPE_TRY(const LoadedUpsampler* const loaded, upsamplerOf(id, method, context));
-            LOFTSCOPE_TRY(auto bound, bindField(*opened, *loaded->model));
+            LOFTSCOPE_TRY(auto bound, bindField(*opened, *loaded->model, context));
             // A map is walked over twice for its basis and once for every similarity.
             field = isQuick(method) ? std::move(bound)
                                     : makeCachedField(std::move(bound), options.cacheBytes);
@@ -303,7 +303,7 @@ struct Engine::State {
         LOFTSCOPE_TRY(const c10::Device where, device());
         if (!backbone) {
             context.progress("reading the backbone", 0);
-            LOFTSCOPE_TRY(backbone, loadBackbone(options.backbone, where, std::nullopt, context));
+            LOFTSCOPE_TRY(backbone, loadBackbone(options.backbone, where, {}, context));
             callback(id, ModelLoaded{describe(*backbone, where.str())});
         }
         context.progress("running the backbone", 0);
@@ -317,7 +317,7 @@ struct Engine::State {
         wanted.device = where;
         LOFTSCOPE_TRY(Scene made, makeScene(wanted, context));
         FeaturesReady ready;
-        ready.backbone = backbone->spec.name;
+        ready.backbone = backbone->provenance.name;
         ready.channels = made.low.channels();
         ready.patch = backbone->model->patch();
         ready.depth = static_cast<int>(backbone->model->depth());
@@ -499,7 +499,7 @@ struct Engine::State {
         LOFTSCOPE_TRY(const Pixel pixel, guidancePixel(*opened, *request.pixel));
         context.throwIfStopped();
         LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, request.method, context));
-        const auto weights = field->attend(pixel);
+        const auto weights = field->attend(fieldPixel(*opened, *field, pixel));
         if (!weights) {
             LOFTSCOPE_TRY(const std::string name, titleOfMethod(id, request.method, context));
             return fail(ErrorCode::Unsupported,
@@ -531,9 +531,10 @@ struct Engine::State {
         LOFTSCOPE_TRY(const auto opened, openScene());
         if (!request.pixel)
             return fail(ErrorCode::InvalidArgument, "Similarity needs a pixel: click one.");
-        LOFTSCOPE_TRY(Pixel pixel, guidancePixel(*opened, *request.pixel));
-        if (request.method.empty()) pixel = tokenOfPixel(*opened, pixel);
+        LOFTSCOPE_TRY(const Pixel guided, guidancePixel(*opened, *request.pixel));
         LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, request.method, context));
+        const Pixel pixel = request.method.empty() ? tokenOfPixel(*opened, guided)
+                                                   : fieldPixel(*opened, *field, guided);
         LOFTSCOPE_TRY(const at::Tensor cosines,
                       similarityMap(*field, pixel, options.tile, context));
         callback(id, MapReady{request, mapOf(cosines)});
@@ -601,8 +602,8 @@ struct Engine::State {
                       const std::filesystem::path& path, const RunContext& context) {
         LOFTSCOPE_TRY(const PcaBasis* const basis, basisOf(request));
         LOFTSCOPE_TRY(const std::string name, titleOfMethod(id, request.method, context));
-        LOFTSCOPE_CHECK(
-            writePcaBasis(path, *basis, {{"method", name}, {"backbone", backbone->spec.name}}));
+        LOFTSCOPE_CHECK(writePcaBasis(path, *basis,
+                                      {{"method", name}, {"backbone", backbone->provenance.name}}));
         callback(id, BasisSaved{path});
         return {};
     }
@@ -618,29 +619,32 @@ struct Engine::State {
     Result<void> adopt(std::uint64_t id, const std::filesystem::path& path,
                        const RunContext& context) {
         LOFTSCOPE_TRY(const c10::Device where, device());
-        RecognisedModel model;
+        std::string method;
         {
             LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path, context));
-            model = recogniseModel(file.tensors);
+            const RecognisedModel model = recogniseModel(file.tensors);
+            if (const auto* upsampler = std::get_if<RecognisedUpsampler>(&model))
+                method = upsampler->method;
         }
         ModelChanged changed;
         changed.path = path;
-        if (std::holds_alternative<LoftUpSpec>(model)) {
-            LOFTSCOPE_TRY(LoadedUpsampler loaded, loadUpsampler("loftup", path, where, context));
+        if (!method.empty()) {
+            LOFTSCOPE_TRY(LoadedUpsampler loaded, loadUpsampler(method, path, where, context));
             callback(id, ModelLoaded{describe(loaded, where.str())});
+            changed.method = method;
             changed.name = loaded.provenance->name;
             changed.warnings = loaded.warnings;
             // What is being made with the old weights is not wanted any more.
             queue.dropBefore(id);
-            upsamplers.insert_or_assign("loftup", std::move(loaded));
-            forget("loftup");
-            options.weights["loftup"] = path;
+            upsamplers.insert_or_assign(method, std::move(loaded));
+            forget(method);
+            options.weights[method] = path;
         } else {
             // An unknown model fails here, with what came closest and what it lacks.
-            LOFTSCOPE_TRY(LoadedBackbone loaded, loadBackbone(path, where, std::nullopt, context));
+            LOFTSCOPE_TRY(LoadedBackbone loaded, loadBackbone(path, where, {}, context));
             callback(id, ModelLoaded{describe(loaded, where.str())});
             changed.backbone = true;
-            changed.name = loaded.spec.name;
+            changed.name = loaded.provenance.name;
             changed.warnings = loaded.warnings;
             backbone = std::move(loaded);
             options.backbone = path;
@@ -716,16 +720,10 @@ int Engine::threads() {
 }
 
 std::vector<MethodInfo> Engine::methods() {
-    static const std::map<std::string_view, std::string_view> written{{"loftup", "LoftUp"},
-                                                                      {"jbu", "JBU"}};
     std::vector<MethodInfo> methods;
     for (const UpsamplerMethod& method : upsamplerMethods()) {
-        std::string title(method.name);
-        title[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(title[0])));
-        if (const auto found = written.find(method.name); found != written.end())
-            title = found->second;
-        methods.push_back({std::string(method.name), title, std::string(method.description),
-                           method.needsWeights});
+        methods.push_back({std::string(method.name), std::string(method.title),
+                           std::string(method.description), method.needsWeights()});
     }
     return methods;
 }

@@ -141,6 +141,7 @@ struct BasisSaved {
 /// A checkpoint was recognised and is used from now on.
 struct ModelChanged {
     bool backbone = false; ///< the photo has to be opened again; else: an upsampler
+    std::string method;    ///< of an upsampler: the key by which its maps are asked for
     std::string name;      ///< as recognised, e.g. "DINOv2 ViT-S/14"
     std::filesystem::path path;
     std::vector<std::string> warnings;

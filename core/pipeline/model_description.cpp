@@ -38,13 +38,14 @@ ModelDescription describe(const LoadedBackbone& backbone, const std::string& dev
         {"Features", fmt::format("{} channels", model.channels())},
         {"Blocks", fmt::format("{} with {} heads each", model.depth(), model.heads())},
     };
-    const VitSpec& spec = backbone.spec;
-    if (spec.registers > 0)
-        description.facts.emplace_back("Register tokens", std::to_string(spec.registers));
-    if (spec.positionGrid.area() > 0)
-        description.facts.emplace_back(
-            "Trained on",
-            fmt::format("{} \u00d7 {} patches", spec.positionGrid.width, spec.positionGrid.height));
+    for (const auto& [name, value] : backbone.identity.facts) {
+        const auto* const count = std::get_if<std::int64_t>(&value);
+        if (name == "registers" && count != nullptr && *count > 0)
+            description.facts.emplace_back("Register tokens", std::to_string(*count));
+        if (const auto* grid = std::get_if<Extent>(&value); name == "position_grid" && grid)
+            description.facts.emplace_back(
+                "Trained on", fmt::format("{} \u00d7 {} patches", grid->width, grid->height));
+    }
     const Normalisation normalisation = model.normalisation();
     description.facts.emplace_back("Input mean", threeOf(normalisation.mean));
     description.facts.emplace_back("Input std", threeOf(normalisation.std));

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/pipeline/models.h"
 
-#include "core/backbone/dinov2.h"
-#include "core/upsample/interpolation.h"
-#include "core/upsample/joint_bilateral.h"
-#include "core/upsample/loftup.h"
-#include "core/weights/recognise.h"
+#include "core/weights/recognise_families.h"
 #include "core/weights/tensor_file.h"
 
 #include <ATen/Context.h>
@@ -20,65 +16,77 @@ namespace loftscope {
 
 namespace {
 
-std::vector<std::string> surplusWarning(const WeightAccount& account, std::string_view what) {
-    if (account.surplus.empty()) return {};
-    return {fmt::format("{} keys of the file do not belong to {} and were left out, e.g. '{}'.",
-                        account.surplus.size(), what, account.surplus.front())};
+/// What is worth a sentence about a file and the model in it.
+std::vector<std::string> warningsOf(const TensorFile& file, const ModelIdentity& model) {
+    std::vector<std::string> warnings = file.warnings;
+    std::ranges::copy(model.warnings, std::back_inserter(warnings));
+    const std::vector<std::string>& surplus = model.account.surplus;
+    if (!surplus.empty())
+        warnings.push_back(
+            fmt::format("{} keys of the file do not belong to {} and were left out, e.g. '{}'.",
+                        surplus.size(), model.name, surplus.front()));
+    return warnings;
 }
 
-void append(std::vector<std::string>& to, std::vector<std::string> more) {
-    std::ranges::move(more, std::back_inserter(to));
-}
-
-/// A whole and known model, but not of the kind that was asked for: better said so than called
-/// unknown.
-std::optional<Error> otherKind(const TensorFile& file, std::string_view wanted) {
+/// A file that is not what was asked for: a whole and known model of another kind is better called
+/// that than unknown.
+Error notWanted(const TensorFile& file, std::string_view wanted) {
     const RecognisedModel model = recogniseModel(file.tensors);
-    std::string found;
-    if (const auto* vit = std::get_if<VitSpec>(&model))
-        found = fmt::format("a backbone ({})", vit->name);
-    if (const auto* loftUp = std::get_if<LoftUpSpec>(&model))
-        found = fmt::format("an upsampler ({})", loftUp->name);
-    if (found.empty()) return std::nullopt;
-    return Error{ErrorCode::Mismatch, fmt::format("'{}' is {}, not {}: choose another file.",
-                                                  file.path.string(), found, wanted)};
-}
-
-Result<LoadedUpsampler> loadLoftUp(const std::filesystem::path& path, c10::Device device,
-                                   c10::ScalarType arithmetic, const RunContext& context) {
-    LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path, context));
-    const Result<LoftUpSpec> recognised = recogniseLoftUp(file.tensors);
-    if (!recognised)
-        return std::unexpected(otherKind(file, "a LoftUp upsampler").value_or(recognised.error()));
-    const LoftUpSpec& spec = *recognised;
-    LoadedUpsampler loaded;
-    loaded.warnings = file.warnings;
-    append(loaded.warnings, warningsAbout(spec));
-    append(loaded.warnings, surplusWarning(accountOf(file.tensors, spec), spec.name));
-    LOFTSCOPE_TRY(loaded.model,
-                  makeLoftUp(canonicalLoftUpState(file.tensors, spec), spec, device, arithmetic));
-    loaded.arithmetic = arithmetic;
-    loaded.provenance = ModelProvenance{"upsampler", spec.name, path, file.sha256};
-    return loaded;
+    const ModelIdentity* const found = identityOf(model);
+    if (found == nullptr) return unknownModelError(std::get<UnknownModel>(model));
+    const bool backbone = std::holds_alternative<BackboneCandidate>(model);
+    return {ErrorCode::Mismatch,
+            fmt::format("'{}' is {} ({}), not {}: choose another file.", file.path.string(),
+                        backbone ? "a backbone" : "an upsampler", found->name, wanted)};
 }
 
 } // namespace
 
+RecognisedModel recogniseModel(const StateDict& state) {
+    std::optional<Error> unusable;
+    for (const UpsamplerMethod& method : upsamplerMethods()) {
+        if (!method.needsWeights()) continue;
+        Recognition<UpsamplerCandidate> found = method.recognise(state);
+        if (!found) {
+            unusable = found.error();
+        } else if (*found) {
+            return RecognisedUpsampler{method.name, **std::move(found)};
+        }
+    }
+    for (const BackboneFamily& family : backboneFamilies()) {
+        Recognition<BackboneCandidate> found = family.recognise(state, {});
+        if (!found) {
+            unusable = found.error();
+        } else if (*found) {
+            return **std::move(found);
+        }
+    }
+    UnknownModel unknown = closestFamily(state);
+    if (unusable) unknown.reason = unusable->message;
+    return unknown;
+}
+
+const ModelIdentity* identityOf(const RecognisedModel& model) {
+    if (const auto* backbone = std::get_if<BackboneCandidate>(&model)) return &backbone->identity;
+    if (const auto* upsampler = std::get_if<RecognisedUpsampler>(&model))
+        return &upsampler->candidate.identity;
+    return nullptr;
+}
+
 Result<LoadedBackbone> loadBackbone(const std::filesystem::path& path, c10::Device device,
-                                    std::optional<PositionRule> rule, const RunContext& context) {
+                                    const BackboneChoices& choices, const RunContext& context) {
     LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path, context));
-    LoadedBackbone loaded;
-    const Result<VitSpec> recognised = recogniseVit(file.tensors);
-    if (!recognised)
-        return std::unexpected(otherKind(file, "a backbone").value_or(recognised.error()));
-    loaded.spec = *recognised;
-    if (rule) loaded.spec.positionRule = *rule;
-    loaded.warnings = file.warnings;
-    append(loaded.warnings, surplusWarning(accountOf(file.tensors, loaded.spec), loaded.spec.name));
-    LOFTSCOPE_TRY(loaded.model,
-                  makeDinov2(canonicalVitState(file.tensors, loaded.spec), loaded.spec, device));
-    loaded.provenance = {"backbone", loaded.spec.name, path, file.sha256};
-    return loaded;
+    for (const BackboneFamily& family : backboneFamilies()) {
+        LOFTSCOPE_TRY(const auto candidate, family.recognise(file.tensors, choices));
+        if (!candidate) continue;
+        LoadedBackbone loaded;
+        loaded.identity = candidate->identity;
+        loaded.warnings = warningsOf(file, candidate->identity);
+        LOFTSCOPE_TRY(loaded.model, candidate->build(device));
+        loaded.provenance = {"backbone", candidate->identity.name, path, file.sha256};
+        return loaded;
+    }
+    return std::unexpected(notWanted(file, "a backbone"));
 }
 
 std::string titleOf(const Upsampler& upsampler) {
@@ -86,18 +94,6 @@ std::string titleOf(const Upsampler& upsampler) {
     if (!title.empty())
         title[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(title[0])));
     return title;
-}
-
-const std::vector<UpsamplerMethod>& upsamplerMethods() {
-    static const std::vector<UpsamplerMethod> methods{
-        {"nearest", false, "the feature of the nearest patch"},
-        {"bilinear", false, "bilinear interpolation"},
-        {"bicubic", false, "bicubic interpolation"},
-        {"jbu", false,
-         "joint bilateral upsampling, guided by the picture's colours, without training"},
-        {"loftup", true, "LoftUp: cross-attention from pixels to patch tokens"},
-    };
-    return methods;
 }
 
 Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesystem::path& weights,
@@ -113,23 +109,40 @@ Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesy
                     fmt::format("There is no upsampling method '{}': choose one of {}.", method,
                                 fmt::join(names, ", ")));
     }
-    if (known->needsWeights && weights.empty()) {
+    if (known->needsWeights() && weights.empty()) {
         return fail(
             ErrorCode::InvalidArgument,
             fmt::format("The method {} needs a checkpoint: give its weights file.", method));
     }
-    if (!known->needsWeights && !weights.empty()) {
+    if (!known->needsWeights() && !weights.empty()) {
         return fail(
             ErrorCode::InvalidArgument,
             fmt::format("The method {} has no weights: leave out '{}'.", method, weights.string()));
     }
-    if (method == "loftup") return loadLoftUp(weights, device, arithmetic, context);
     LoadedUpsampler loaded;
-    if (arithmetic != c10::ScalarType::Float)
-        loaded.warnings.push_back(
-            fmt::format("The method {} computes in fp32 whatever the precision.", method));
-    const auto interpolation = interpolationNamed(method);
-    loaded.model = interpolation ? makeInterpolation(*interpolation) : makeJointBilateral();
+    const auto warnOfPrecision = [&] {
+        if (arithmetic != c10::ScalarType::Float)
+            loaded.warnings.push_back(
+                fmt::format("The method {} computes in fp32 whatever the precision.", method));
+    };
+    if (!known->needsWeights()) {
+        loaded.model = known->make();
+        warnOfPrecision();
+        return loaded;
+    }
+    LOFTSCOPE_TRY(const TensorFile file, readTensorFile(weights, context));
+    LOFTSCOPE_TRY(const auto candidate, known->recognise(file.tensors));
+    if (!candidate)
+        return std::unexpected(notWanted(file, fmt::format("weights of {}", known->title)));
+    loaded.warnings = warningsOf(file, candidate->identity);
+    if (candidate->anyArithmetic) {
+        loaded.arithmetic = arithmetic;
+    } else {
+        warnOfPrecision();
+    }
+    LOFTSCOPE_TRY(loaded.model, candidate->build(device, loaded.arithmetic));
+    loaded.provenance =
+        ModelProvenance{"upsampler", candidate->identity.name, weights, file.sha256};
     return loaded;
 }
 

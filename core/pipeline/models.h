@@ -3,10 +3,12 @@
 #pragma once
 
 #include "core/backbone/backbone.h"
-#include "core/backbone/vit_spec.h"
+#include "core/backbone/backbone_families.h"
 #include "core/base/error.h"
 #include "core/base/run_context.h"
 #include "core/upsample/feature_field.h"
+#include "core/upsample/upsampler_methods.h"
+#include "core/weights/recognise.h"
 
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
@@ -16,9 +18,25 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace loftscope {
+
+/// An upsampler of a checkpoint, and the method that asks for it by name.
+struct RecognisedUpsampler {
+    std::string_view method;
+    UpsamplerCandidate candidate;
+};
+
+/// What a state dict holds, from its keys and shapes alone. A file with an upsampler and a backbone
+/// (a training checkpoint) counts as an upsampler. Keys of a model may be missing: its description
+/// names them.
+using RecognisedModel = std::variant<BackboneCandidate, RecognisedUpsampler, UnknownModel>;
+RecognisedModel recogniseModel(const StateDict& state);
+
+/// The description of a backbone or upsampler; null if the model is unknown.
+const ModelIdentity* identityOf(const RecognisedModel& model);
 
 /// Which file a result came from: written into every output.
 struct ModelProvenance {
@@ -30,16 +48,15 @@ struct ModelProvenance {
 
 struct LoadedBackbone {
     std::shared_ptr<const Backbone> model;
-    VitSpec spec;
+    ModelIdentity identity;
     ModelProvenance provenance;
     std::vector<std::string> warnings;
 };
 
-/// Recognises and loads a backbone; `rule` overrides how its layout's release resizes position
-/// tables. Errors: those of reading the file, Unsupported (not a known backbone), Mismatch
-/// (incomplete), Cancelled (while hashing).
+/// Recognises and loads a backbone. Errors: those of reading the file, Unsupported (not a known
+/// backbone), Mismatch (incomplete), Cancelled (while hashing).
 Result<LoadedBackbone> loadBackbone(const std::filesystem::path& path, c10::Device device,
-                                    std::optional<PositionRule> rule = std::nullopt,
+                                    const BackboneChoices& choices = {},
                                     const RunContext& context = {});
 
 struct LoadedUpsampler {
@@ -52,20 +69,10 @@ struct LoadedUpsampler {
 /// The method's name as a heading: "Bilinear", "LoftUp".
 std::string titleOf(const Upsampler& upsampler);
 
-/// How a method is asked for by name.
-struct UpsamplerMethod {
-    std::string_view name;
-    bool needsWeights;
-    std::string_view description;
-};
-
-/// Every method there is, in the order in which they are listed to users.
-const std::vector<UpsamplerMethod>& upsamplerMethods();
-
 /// `method`: one of upsamplerMethods(); `weights` is empty for methods without any. `arithmetic` is
 /// a wish: a method that has only fp32 computes in that and warns.
 /// Errors: InvalidArgument (unknown method, weights missing or superfluous), those of reading the
-/// file.
+/// file, Mismatch (a file of another kind).
 Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesystem::path& weights,
                                       c10::Device device, const RunContext& context = {},
                                       c10::ScalarType arithmetic = c10::ScalarType::Float);

@@ -154,7 +154,8 @@ Result<std::optional<PhotoMapping>> fillFeatures(Scene& scene, const PictureSour
     if (request.loadedBackbone) {
         loaded = *request.loadedBackbone;
     } else {
-        LOFTSCOPE_TRY(loaded, loadBackbone(request.backbone, request.device, request.positionRule));
+        LOFTSCOPE_TRY(loaded,
+                      loadBackbone(request.backbone, request.device, request.backboneChoices));
     }
     scene.backbone = loaded.model;
     scene.models.push_back(loaded.provenance);
@@ -243,19 +244,35 @@ Result<Pixel> guidancePixel(const Scene& scene, const Pixel& given) {
     return pixel;
 }
 
+Pixel fieldPixel(const Scene& scene, const FeatureField& field, const Pixel& pixel) {
+    const Extent from = scene.guidance.extent;
+    const Extent to = field.extent();
+    // Centres of pixels, so that there and back is the same pixel where the map is larger.
+    return {(2 * pixel.x + 1) * to.width / (2 * from.width),
+            (2 * pixel.y + 1) * to.height / (2 * from.height)};
+}
+
+at::Tensor guidanceAt(const Scene& scene, const Extent& extent) {
+    const at::Tensor& picture = scene.guidance.picture;
+    if (!picture.defined() || scene.guidance.extent == extent) return picture;
+    return at::_upsample_bilinear2d_aa(picture.unsqueeze(0), {extent.height, extent.width}, false,
+                                       std::nullopt, std::nullopt)[0];
+}
+
 Pixel tokenOfPixel(const Scene& scene, const Pixel& pixel) {
     const Extent grid = scene.low.extent();
     return {pixel.x * grid.width / scene.guidance.extent.width,
             pixel.y * grid.height / scene.guidance.extent.height};
 }
 
-Result<std::unique_ptr<FeatureField>> bindField(const Scene& scene, const Upsampler& upsampler) {
+Result<std::unique_ptr<FeatureField>> bindField(const Scene& scene, const Upsampler& upsampler,
+                                                const RunContext& context) {
     if (upsampler.needsGuidance() && !scene.guidance.picture.defined()) {
         return fail(
             ErrorCode::InvalidArgument,
             fmt::format("{} needs a picture to look at: give --guidance.", upsampler.name()));
     }
-    return upsampler.bind(scene.low, scene.guidance);
+    return upsampler.bind(scene.low, scene.guidance, context);
 }
 
 } // namespace loftscope

@@ -30,7 +30,7 @@ struct SceneRequest {
     /// A picture, or a tensor of 1 x 3 x H x W that is fed to the backbone as it is.
     std::string image;
     std::filesystem::path backbone;
-    std::optional<PositionRule> positionRule;
+    BackboneChoices backboneChoices;
     std::optional<LoadedBackbone> loadedBackbone; ///< `backbone`, where it is in memory already
     std::optional<Photo> photo;                   ///< `image`, where it is decoded already
     /// Instead of a backbone: a tensor of C x h x w or 1 x C x h x w.
@@ -68,10 +68,18 @@ Result<Scene> makeScene(const SceneRequest& request, const RunContext& context);
 /// Errors: InvalidArgument (outside the picture, or cropped away).
 Result<Pixel> guidancePixel(const Scene& scene, const Pixel& given);
 
+/// The pixel of a field that shows a pixel of the guidance (from guidancePixel): the same, except
+/// under methods whose map has a size of its own.
+Pixel fieldPixel(const Scene& scene, const FeatureField& field, const Pixel& pixel);
+
+/// The guidance picture at the size of a map, 3 x H x W; undefined where the scene has none.
+at::Tensor guidanceAt(const Scene& scene, const Extent& extent);
+
 /// The low-resolution token that covers the guidance's pixel.
 Pixel tokenOfPixel(const Scene& scene, const Pixel& pixel);
 
 /// The field of a method over the scene.
-Result<std::unique_ptr<FeatureField>> bindField(const Scene& scene, const Upsampler& upsampler);
+Result<std::unique_ptr<FeatureField>> bindField(const Scene& scene, const Upsampler& upsampler,
+                                                const RunContext& context);
 
 } // namespace loftscope

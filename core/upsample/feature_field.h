@@ -17,15 +17,17 @@ namespace loftscope {
 
 /// What an upsampler may look at besides the features.
 struct Guidance {
-    Extent extent;      ///< size of the output
-    at::Tensor picture; ///< 3 x H x W fp32, normalised, of that extent; undefined where the method
-                        ///< needs none
+    Extent extent;      ///< size of the output that is wanted
+    at::Tensor picture; ///< 3 x H x W fp32, normalised with ImageNet's mean and deviation, of that
+                        ///< extent (methods that average it take any other, too); undefined where
+                        ///< the method needs none
 };
 
 class FeatureField {
 public:
     virtual ~FeatureField() = default;
 
+    /// Size of the map: the guidance's extent, but a method with a fixed factor has its own.
     virtual Extent extent() const = 0;
     virtual std::int64_t channels() const = 0;
     /// Size of the low-resolution grid that the field was made from.
@@ -48,10 +50,11 @@ public:
     virtual ~Upsampler() = default;
     virtual std::string name() const = 0; ///< as shown to the user: "LoftUp", "bilinear"
     virtual bool needsGuidance() const = 0;
-    /// Does the per-picture work once. Errors: Mismatch (channels), InvalidArgument (empty grid or
-    /// output).
+    /// Does the per-picture work once; checks `context` where that takes long. Errors: Mismatch
+    /// (channels), InvalidArgument (empty grid or output), Cancelled.
     virtual Result<std::unique_ptr<FeatureField>> bind(const FeatureGrid& low,
-                                                       const Guidance& guidance) const = 0;
+                                                       const Guidance& guidance,
+                                                       const RunContext& context = {}) const = 0;
 };
 
 } // namespace loftscope

@@ -41,8 +41,10 @@ public:
         const at::NoGradGuard noGrad;
         // The interpolation is separable: rows * values * columns^T, over the few grid rows and
         // columns that take part.
-        const Axis rows = axis(low_.extent().height, extent_.height, rect.y, rect.height);
-        const Axis columns = axis(low_.extent().width, extent_.width, rect.x, rect.width);
+        const InterpolationAxis rows =
+            axis(low_.extent().height, extent_.height, rect.y, rect.height);
+        const InterpolationAxis columns =
+            axis(low_.extent().width, extent_.width, rect.x, rect.width);
         const at::Tensor values =
             low_.values.slice(1, rows.first, rows.last).slice(2, columns.first, columns.last);
         return at::matmul(rows.weights, at::matmul(values, columns.weights.t()));
@@ -57,25 +59,11 @@ public:
     }
 
 private:
-    struct Axis {
-        at::Tensor weights; ///< count x (last - first)
-        std::int64_t first;
-        std::int64_t last;
-    };
-
-    Axis axis(std::int64_t inputSize, std::int64_t outputSize, std::int64_t begin,
-              std::int64_t count) const {
-        const at::Tensor weights = interpolationWeights(kind_, inputSize, outputSize, begin, count);
-        // Source positions rise with the output: the first row starts the range, the last one ends
-        // it.
-        const auto* const data = weights.const_data_ptr<float>();
-        std::int64_t first = 0;
-        while (data[first] == 0)
-            ++first;
-        std::int64_t last = inputSize;
-        while (data[(count - 1) * inputSize + last - 1] == 0)
-            --last;
-        return {weights.slice(1, first, last).to(low_.values.device()), first, last};
+    InterpolationAxis axis(std::int64_t inputSize, std::int64_t outputSize, std::int64_t begin,
+                           std::int64_t count) const {
+        InterpolationAxis axis = interpolationAxis(kind_, inputSize, outputSize, begin, count);
+        axis.weights = axis.weights.to(low_.values.device());
+        return axis;
     }
 
     Interpolation kind_;
@@ -91,8 +79,8 @@ public:
     std::string name() const override { return std::string(nameOf(kind_)); }
     bool needsGuidance() const override { return false; }
 
-    Result<std::unique_ptr<FeatureField>> bind(const FeatureGrid& low,
-                                               const Guidance& guidance) const override {
+    Result<std::unique_ptr<FeatureField>> bind(const FeatureGrid& low, const Guidance& guidance,
+                                               const RunContext& /*context*/) const override {
         if (low.extent().area() == 0 || guidance.extent.area() == 0) {
             return fail(ErrorCode::InvalidArgument,
                         fmt::format("Cannot interpolate a {} x {} grid to {} x {}: both must have "
@@ -159,6 +147,26 @@ at::Tensor interpolationWeights(Interpolation kind, std::int64_t inputSize, std:
         }
     }
     return weights;
+}
+
+InterpolationAxis interpolationAxis(Interpolation kind, std::int64_t inputSize,
+                                    std::int64_t outputSize, std::int64_t begin,
+                                    std::int64_t count) {
+    const at::Tensor weights = interpolationWeights(kind, inputSize, outputSize, begin, count);
+    // Every row counts: where the first sample lies exactly on an input sample, it has one tap and
+    // its neighbour may reach further.
+    const auto* const data = weights.const_data_ptr<float>();
+    std::int64_t first = inputSize;
+    std::int64_t last = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+        const float* const row = data + i * inputSize;
+        for (std::int64_t k = 0; k < inputSize; ++k) {
+            if (row[k] == 0) continue;
+            first = std::min(first, k);
+            last = std::max(last, k + 1);
+        }
+    }
+    return {weights.slice(1, first, last), first, last};
 }
 
 std::unique_ptr<Upsampler> makeInterpolation(Interpolation kind) {

@@ -20,6 +20,16 @@ std::optional<Interpolation> interpolationNamed(std::string_view name);
 at::Tensor interpolationWeights(Interpolation kind, std::int64_t inputSize, std::int64_t outputSize,
                                 std::int64_t begin, std::int64_t count);
 
+/// The same for the samples that take part alone: `first .. last` of the input.
+struct InterpolationAxis {
+    at::Tensor weights; ///< count x (last - first)
+    std::int64_t first = 0;
+    std::int64_t last = 0; ///< one past
+};
+InterpolationAxis interpolationAxis(Interpolation kind, std::int64_t inputSize,
+                                    std::int64_t outputSize, std::int64_t begin,
+                                    std::int64_t count);
+
 /// An interpolation as an upsampler; it looks only at the guidance's extent.
 std::unique_ptr<Upsampler> makeInterpolation(Interpolation kind);
 

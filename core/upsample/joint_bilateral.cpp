@@ -126,8 +126,8 @@ public:
     std::string name() const override { return "JBU"; }
     bool needsGuidance() const override { return true; }
 
-    Result<std::unique_ptr<FeatureField>> bind(const FeatureGrid& low,
-                                               const Guidance& guidance) const override {
+    Result<std::unique_ptr<FeatureField>> bind(const FeatureGrid& low, const Guidance& guidance,
+                                               const RunContext& /*context*/) const override {
         if (low.extent().area() == 0 || guidance.extent.area() == 0 || !guidance.picture.defined())
             return fail(ErrorCode::InvalidArgument, "Joint bilateral upsampling needs features and "
                                                     "a guidance picture that are not empty.");

@@ -2,6 +2,8 @@
 #include "core/upsample/loftup.h"
 
 #include "core/base/guard.h"
+#include "core/upsample/picture_rects.h"
+#include "core/weights/recognise.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
@@ -13,8 +15,6 @@
 #include <ATen/ops/stack.h>
 #include <fmt/format.h>
 
-#include <algorithm>
-
 namespace loftscope {
 
 namespace {
@@ -22,11 +22,6 @@ namespace {
 constexpr double layerNormEps = 1e-5;
 constexpr double batchNormEps = 1e-5;
 constexpr double finalNormEps = 1e-6; // ConvNeXt's channel norm
-
-/// oneDNN convolves very small pictures with other kernels, which add up in another order:
-/// rectangles are convolved at this size at least, so that the result does not depend on how a
-/// picture is tiled, to the last bit.
-constexpr std::int64_t smallestConvolved = 24;
 
 /// Both convolutions together reach this many pixels beyond a rectangle.
 constexpr std::int64_t halo = 2;
@@ -88,41 +83,23 @@ void convert(LoftUpWeights& weights, c10::ScalarType type) {
     weights.final_conv = weights.final_conv.to(type);
 }
 
-/// (h * w) x C rows as the 1 x C x h x w picture that convolutions take; shares memory (channels
-/// last).
-at::Tensor pictureFromRows(const at::Tensor& rows, const Rect& rect) {
-    return rows.view({1, rect.height, rect.width, rows.size(1)}).permute({0, 3, 1, 2});
-}
-
-at::Tensor rowsFromPicture(const at::Tensor& picture) {
-    return picture.permute({0, 2, 3, 1})
-        .reshape({picture.size(2) * picture.size(3), picture.size(1)});
-}
-
-/// `rect` grown by `margin` on every side, cut at the picture's border.
-Rect grown(const Rect& rect, std::int64_t margin, const Extent& extent) {
-    const std::int64_t x = std::max<std::int64_t>(rect.x - margin, 0);
-    const std::int64_t y = std::max<std::int64_t>(rect.y - margin, 0);
-    return {x, y, std::min(rect.right() + margin, extent.width) - x,
-            std::min(rect.bottom() + margin, extent.height) - y};
-}
-
-/// `rect` grown to at least `side` pixels on each side where the picture has them.
-Rect atLeast(const Rect& rect, std::int64_t side, const Extent& extent) {
-    const auto span = [&](std::int64_t begin, std::int64_t length, std::int64_t limit) {
-        const std::int64_t wanted = std::min(std::max(length, side), limit);
-        return std::pair{std::clamp<std::int64_t>(begin - (wanted - length) / 2, 0, limit - wanted),
-                         wanted};
-    };
-    const auto [x, width] = span(rect.x, rect.width, extent.width);
-    const auto [y, height] = span(rect.y, rect.height, extent.height);
-    return {x, y, width, height};
-}
-
-/// The part `inner` of a 1 x C x h x w picture that shows `outer`.
-at::Tensor cropped(const at::Tensor& picture, const Rect& outer, const Rect& inner) {
-    return picture.slice(2, inner.y - outer.y, inner.bottom() - outer.y)
-        .slice(3, inner.x - outer.x, inner.right() - outer.x);
+ModelFacts factsOf(const LoftUpSpec& spec) {
+    ModelFacts facts{{"channels", spec.channels},
+                     {"dim", spec.dim},
+                     {"heads", spec.heads},
+                     {"depth", spec.depth},
+                     {"feed_forward", spec.hidden},
+                     {"frequencies", spec.frequencies},
+                     {"lr_positions", std::string(nameOf(spec.lrPositions))}};
+    if (spec.lrPositions == LrPositions::Sine) {
+        facts.emplace_back("lr_frequencies", spec.lrFrequencies);
+    } else {
+        facts.emplace_back("lr_grid", spec.lrGrid);
+    }
+    facts.emplace_back("channel_norm", spec.hasChannelNorm);
+    facts.emplace_back("upsampler_prefix", spec.upsamplerPrefix);
+    if (spec.hasChannelNorm) facts.emplace_back("channel_norm_prefix", spec.channelNormPrefix);
+    return facts;
 }
 
 class LoftUpUpsampler final : public Upsampler {
@@ -133,8 +110,8 @@ public:
     std::string name() const override { return "LoftUp"; }
     bool needsGuidance() const override { return true; }
 
-    Result<std::unique_ptr<FeatureField>> bind(const FeatureGrid& low,
-                                               const Guidance& guidance) const override {
+    Result<std::unique_ptr<FeatureField>> bind(const FeatureGrid& low, const Guidance& guidance,
+                                               const RunContext& /*context*/) const override {
         if (low.channels() != weights_->spec.channels) {
             return fail(ErrorCode::Mismatch,
                         fmt::format("This LoftUp was trained for features of {} channels, but the "
@@ -326,6 +303,19 @@ Result<std::unique_ptr<Upsampler>> makeLoftUp(const StateDict& state, const Loft
                                               c10::Device device, c10::ScalarType arithmetic) {
     LOFTSCOPE_TRY(auto weights, readLoftUpWeights(state, spec, device, arithmetic));
     return std::make_unique<LoftUpUpsampler>(std::move(weights));
+}
+
+Recognition<UpsamplerCandidate> recogniseLoftUpModel(const StateDict& state) {
+    if (!looksLikeLoftUp(state)) return std::nullopt;
+    LOFTSCOPE_TRY(const LoftUpSpec spec, recogniseLoftUp(state));
+    UpsamplerCandidate candidate;
+    candidate.identity = {"loftup", spec.name, factsOf(spec), accountOf(state, spec),
+                          warningsAbout(spec)};
+    candidate.anyArithmetic = true;
+    candidate.build = [state, spec](c10::Device device, c10::ScalarType arithmetic) {
+        return makeLoftUp(canonicalLoftUpState(state, spec), spec, device, arithmetic);
+    };
+    return candidate;
 }
 
 } // namespace loftscope

@@ -8,6 +8,7 @@
 #include "core/upsample/coordinate_encoder.h"
 #include "core/upsample/feature_field.h"
 #include "core/upsample/loftup_spec.h"
+#include "core/upsample/upsampler_methods.h"
 #include "core/weights/layers.h"
 #include "core/weights/state_dict.h"
 
@@ -120,6 +121,8 @@ private:
 Result<std::unique_ptr<Upsampler>> makeLoftUp(const StateDict& state, const LoftUpSpec& spec,
                                               c10::Device device = c10::kCPU,
                                               c10::ScalarType arithmetic = c10::ScalarType::Float);
+/// Recognises it as published, as Lightning stores it, and without its channel norm.
+Recognition<UpsamplerCandidate> recogniseLoftUpModel(const StateDict& state);
 /// The parameters alone, for those who bind by themselves.
 Result<std::shared_ptr<const LoftUpWeights>>
 readLoftUpWeights(const StateDict& state, const LoftUpSpec& spec, c10::Device device = c10::kCPU,

@@ -9,7 +9,6 @@
 #include "core/weights/state_dict.h"
 
 #include <string>
-#include <variant>
 #include <vector>
 
 namespace loftscope {
@@ -21,11 +20,9 @@ struct UnknownModel {
     std::vector<std::string> missing; ///< keys typical of that family that are not there
 };
 
-using RecognisedModel = std::variant<VitSpec, LoftUpSpec, UnknownModel>;
-
-/// A file with a LoftUp and a ViT (a training checkpoint) counts as a LoftUp. Keys of a model may
-/// be missing: `accountOf` names them.
-RecognisedModel recogniseModel(const StateDict& state);
+/// True if the keys that a ViT or a LoftUp cannot do without are there; it may still be unusable.
+bool looksLikeVit(const StateDict& state);
+bool looksLikeLoftUp(const StateDict& state);
 
 /// The ViT in `state`. Errors: Unsupported, naming what came closest and what is missing.
 Result<VitSpec> recogniseVit(const StateDict& state);

@@ -53,11 +53,11 @@ const std::vector<Family>& families() {
          {"trunk.pos_embed", "trunk.patch_embed.proj.weight", "trunk.blocks.0.attn.qkv.weight",
           "trunk.blocks.0.norm1.weight", "trunk.norm.weight"}},
         {"AnyUp upsampler",
-         "this upsampler is not supported",
+         "",
          {"key_features_encoder.0.basis", "image_encoder.0.weight", "key_encoder.0.weight",
           "query_encoder.0.weight"}},
         {"FeatUp joint-bilateral stack",
-         "this upsampler is not supported",
+         "",
          {"up1.range_proj.0.weight", "up2.range_proj.0.weight", "up1.range_temp",
           "up1.sigma_spatial", "fixup_proj.1.weight"}},
     };
@@ -105,20 +105,6 @@ Error unknownModelError(const UnknownModel& model) {
                     model.closest, model.reason.empty() ? "its shapes do not fit" : model.reason);
     if (!model.missing.empty()) message += fmt::format(": {}", fmt::join(model.missing, ", "));
     return {ErrorCode::Unsupported, message + "."};
-}
-
-RecognisedModel recogniseModel(const StateDict& state) {
-    Result<LoftUpSpec> loftUp = recogniseLoftUp(state);
-    if (loftUp) return *std::move(loftUp);
-    Result<VitSpec> vit = recogniseVit(state);
-    if (vit) return *std::move(vit);
-    UnknownModel unknown = closestFamily(state);
-    // Every typical key is there, so that the reason lies in a shape.
-    if (unknown.reason.empty() && !unknown.closest.empty()) {
-        unknown.reason = unknown.closest == families().front().name ? loftUp.error().message
-                                                                    : vit.error().message;
-    }
-    return unknown;
 }
 
 } // namespace loftscope

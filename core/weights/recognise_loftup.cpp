@@ -136,6 +136,10 @@ std::string_view nameOf(LrPositions positions) {
     return "unknown";
 }
 
+bool looksLikeLoftUp(const StateDict& state) {
+    return upsamplerPrefix(state).has_value();
+}
+
 Result<LoftUpSpec> recogniseLoftUp(const StateDict& state) {
     const auto incomplete = [](std::string_view reason) {
         return fail(ErrorCode::Unsupported,

@@ -248,6 +248,34 @@ std::unexpected<Error> notUsable(std::string_view what, std::string_view reason)
     return fail(ErrorCode::Unsupported, fmt::format("This looks like a {} but {}.", what, reason));
 }
 
+/// Where a plain ViT's parameters are in a file.
+struct VitPlace {
+    VitLayout layout = VitLayout::Hub;
+    std::string prefix;
+};
+
+/// Nothing where there is no ViT with a learned position table and a CLS token: DINOv3, SigLIP,
+/// MAE decoders, ...
+std::optional<VitPlace> placeOfVit(const StateDict& state) {
+    VitPlace place;
+    if (auto prefix = prefixBefore(state, "embeddings.patch_embeddings.projection.weight")) {
+        place = {VitLayout::HuggingFace, *std::move(prefix)};
+    } else if (prefix = prefixBefore(state, "patch_embed.proj.weight"); prefix) {
+        // Both libraries use nearly the same names; the mask token exists only in DINOv2's own.
+        const auto has = [&](std::string_view key) {
+            return state.contains(*prefix + std::string(key));
+        };
+        const bool hub = has("register_tokens") || has("mask_token") ||
+                         Naming(state, VitLayout::Hub, *prefix).has("blocks.0.mlp.w12.weight");
+        place = {hub && !has("reg_token") ? VitLayout::Hub : VitLayout::Timm, *prefix};
+    } else {
+        return std::nullopt;
+    }
+    const Naming naming(state, place.layout, place.prefix);
+    if (!naming.has("pos_embed") || !naming.has("cls_token")) return std::nullopt;
+    return place;
+}
+
 } // namespace
 
 std::string_view nameOf(VitLayout layout) {
@@ -274,29 +302,18 @@ std::string_view nameOf(PositionRule rule) {
     return "unknown";
 }
 
+bool looksLikeVit(const StateDict& state) {
+    return placeOfVit(state).has_value();
+}
+
 Result<VitSpec> recogniseVit(const StateDict& state) {
     constexpr std::string_view what = "vision transformer";
+    const std::optional<VitPlace> place = placeOfVit(state);
+    if (!place) return std::unexpected(unknownModelError(closestFamily(state)));
     VitSpec spec;
-    if (auto prefix = prefixBefore(state, "embeddings.patch_embeddings.projection.weight")) {
-        spec.layout = VitLayout::HuggingFace;
-        spec.keyPrefix = *std::move(prefix);
-    } else if (prefix = prefixBefore(state, "patch_embed.proj.weight"); prefix) {
-        spec.keyPrefix = *std::move(prefix);
-        // Both libraries use nearly the same names; the mask token exists only in DINOv2's own.
-        const auto has = [&](std::string_view key) {
-            return state.contains(spec.keyPrefix + std::string(key));
-        };
-        const bool hub =
-            has("register_tokens") || has("mask_token") ||
-            Naming(state, VitLayout::Hub, spec.keyPrefix).has("blocks.0.mlp.w12.weight");
-        spec.layout = hub && !has("reg_token") ? VitLayout::Hub : VitLayout::Timm;
-    } else {
-        return std::unexpected(unknownModelError(closestFamily(state)));
-    }
+    spec.layout = place->layout;
+    spec.keyPrefix = place->prefix;
     const Naming naming(state, spec.layout, spec.keyPrefix);
-    // Not a plain ViT with a learned position table: DINOv3, SigLIP, MAE decoders, ...
-    if (!naming.has("pos_embed") || !naming.has("cls_token"))
-        return std::unexpected(unknownModelError(closestFamily(state)));
 
     const std::vector<std::int64_t> patch = naming.shape("patch_embed.proj.weight");
     if (patch.size() != 4 || patch[1] != 3 || patch[2] != patch[3] || patch[2] < 1)

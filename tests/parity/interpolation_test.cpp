@@ -57,6 +57,21 @@ TEST(InterpolatedField, AnyRectangleIsExact) {
     }
 }
 
+TEST(InterpolatedField, ARectangleMayBeginExactlyOnAToken) {
+    // Three times as large: pixels 4, 7, ... lie on tokens and have a single tap, their neighbours
+    // reach one token further back.
+    const Golden golden("resize.interpolate");
+    for (const Interpolation kind : {Interpolation::Bilinear, Interpolation::Bicubic}) {
+        const auto field = bound(kind, golden["input"][0], {27, 39});
+        const at::Tensor whole = field->evaluate({0, 0, 39, 27});
+        for (const Rect& rect : {Rect{4, 7, 9, 9}, Rect{7, 4, 2, 3}}) {
+            const at::Tensor part =
+                whole.slice(1, rect.y, rect.bottom()).slice(2, rect.x, rect.right());
+            EXPECT_LE(difference(field->evaluate(rect), part).max, 1e-6) << nameOf(kind);
+        }
+    }
+}
+
 TEST(InterpolatedField, TapsReproduceTheValue) {
     const at::Tensor values = at::rand({6, 5, 7});
     for (const Interpolation kind :

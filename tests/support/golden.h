@@ -23,6 +23,7 @@ public:
     }
     bool has(const std::string& key) const { return file_.tensors.contains(key); }
     const StateDict& state() const { return file_.tensors; }
+    const std::map<std::string, std::string>& metadata() const { return file_.metadata; }
     /// The array as stored.
     at::Tensor raw(const std::string& key) const { return file_.tensors.at(key); }
     /// The array as fp32.

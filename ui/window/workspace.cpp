@@ -369,17 +369,17 @@ void Workspace::onModel(const ModelChanged& changed) {
     }
     upsamplerName_ = name;
     Q_EMIT noted(tr("%1 is an upsampler, %2: it is used now.").arg(file, name));
-    options_.engine.weights["loftup"] = changed.path;
+    options_.engine.weights[changed.method] = changed.path;
     updateMethods();
     // What was made with the old weights, and what was dropped for the new ones.
-    std::erase_if(answers_, [](const auto& entry) {
+    std::erase_if(answers_, [&](const auto& entry) {
         const MapRequest& asked = entry.second.asked;
-        return entry.second.state != Answer::State::Done || asked.method == "loftup" ||
-               asked.other == "loftup" || !asked.sharedBy.empty();
+        return entry.second.state != Answer::State::Done || asked.method == changed.method ||
+               asked.other == changed.method || !asked.sharedBy.empty();
     });
     const auto& panes = model_->state().panes;
-    if (std::ranges::find(panes, "loftup", &PaneState::method) == panes.end())
-        model_->addPane(paneShowing("features", "loftup"));
+    if (std::ranges::find(panes, changed.method, &PaneState::method) == panes.end())
+        model_->addPane(paneShowing("features", changed.method));
     requestMissing();
     refresh([](const PaneState&) { return true; });
 }

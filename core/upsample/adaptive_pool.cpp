@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/upsample/adaptive_pool.h"
+
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+
+namespace loftscope {
+
+PoolSpan poolSpan(std::int64_t inputSize, std::int64_t outputSize, std::int64_t index) {
+    return {index * inputSize / outputSize,
+            ((index + 1) * inputSize + outputSize - 1) / outputSize};
+}
+
+at::Tensor poolWeights(std::int64_t inputSize, std::int64_t outputSize, const PoolSpan& input,
+                       const PoolSpan& output) {
+    const std::int64_t columns = input.end - input.begin;
+    at::Tensor weights = at::zeros({output.end - output.begin, columns}, at::kFloat);
+    auto* const data = weights.mutable_data_ptr<float>();
+    for (std::int64_t i = output.begin; i < output.end; ++i) {
+        const PoolSpan span = poolSpan(inputSize, outputSize, i);
+        const float share = 1.0F / static_cast<float>(span.end - span.begin);
+        for (std::int64_t k = std::max(span.begin, input.begin); k < std::min(span.end, input.end);
+             ++k)
+            data[(i - output.begin) * columns + k - input.begin] = share;
+    }
+    return weights;
+}
+
+at::Tensor pooledRows(const at::Tensor& rows, const Rect& rect, const Extent& from,
+                      const Extent& to) {
+    const std::int64_t channels = rows.size(1);
+    const at::Tensor down =
+        poolWeights(from.height, to.height, {rect.y, rect.bottom()}, {0, to.height})
+            .to(rows.device());
+    const at::Tensor across =
+        poolWeights(from.width, to.width, {rect.x, rect.right()}, {0, to.width}).to(rows.device());
+    const at::Tensor lines = at::matmul(down, rows.view({rect.height, rect.width * channels}));
+    return at::matmul(across, lines.view({to.height, rect.width, channels}));
+}
+
+} // namespace loftscope

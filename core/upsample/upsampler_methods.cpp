@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/upsample/upsampler_methods.h"
+
+#include "core/upsample/anyup.h"
+#include "core/upsample/featup.h"
+#include "core/upsample/interpolation.h"
+#include "core/upsample/joint_bilateral.h"
+#include "core/upsample/loftup.h"
+
+namespace loftscope {
+
+namespace {
+
+template <Interpolation kind>
+std::unique_ptr<Upsampler> interpolation() {
+    return makeInterpolation(kind);
+}
+
+std::unique_ptr<Upsampler> jointBilateral() {
+    return makeJointBilateral();
+}
+
+} // namespace
+
+const std::vector<UpsamplerMethod>& upsamplerMethods() {
+    static const std::vector<UpsamplerMethod> methods{
+        {"nearest", "Nearest", "the feature of the nearest patch",
+         interpolation<Interpolation::Nearest>},
+        {"bilinear", "Bilinear", "bilinear interpolation", interpolation<Interpolation::Bilinear>},
+        {"bicubic", "Bicubic", "bicubic interpolation", interpolation<Interpolation::Bicubic>},
+        {"jbu", "JBU",
+         "joint bilateral upsampling, guided by the picture's colours, without training",
+         jointBilateral},
+        {"loftup", "LoftUp", "LoftUp: cross-attention from pixels to patch tokens", nullptr,
+         recogniseLoftUpModel},
+        {"anyup", "AnyUp", "AnyUp: window attention from pixels to patch tokens, for any backbone",
+         nullptr, recogniseAnyUp},
+        {"featup", "FeatUp JBU",
+         "FeatUp's trained joint bilateral stack; the map is 16 times the grid", nullptr,
+         recogniseFeatUp},
+    };
+    return methods;
+}
+
+} // namespace loftscope

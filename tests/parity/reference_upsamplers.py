@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AnyUp and FeatUp's joint bilateral stack in plain torch, untiled, written down from the published equations.
+
+Independent of the C++ code on purpose, as reference_models.py is: dictionaries from checkpoint key to tensor, fp32,
+inference mode. `random_*` make small weights away from their initial values, so that no parameter can be forgotten
+unnoticed.
+"""
+import math
+
+import torch
+import torch.nn.functional as F
+
+
+def _normal(seed):
+    g = torch.Generator().manual_seed(seed)
+
+    def normal(*shape, std=1.0, mean=0.0):
+        return torch.randn(shape, generator=g) * std + mean
+
+    return normal
+
+
+# --- AnyUp (Wimmer et al. 2025) ---------------------------------------------------------------------------------------
+
+GROUPS, HEADS, WINDOW = 8, 4, 0.1
+
+
+def random_anyup(width, seed=0):
+    normal = _normal(seed)
+    w = {}
+
+    def convolution(name, outputs, inputs, kernel=1, gain=1.0):
+        w[name + ".weight"] = normal(outputs, inputs, kernel, kernel, std=gain / math.sqrt(inputs * kernel * kernel))
+
+    def blocks(name):
+        for i in (1, 2):
+            for norm, conv in ((0, 2), (3, 5)):
+                w[f"{name}.{i}.block.{norm}.weight"] = normal(width, std=0.25, mean=1)
+                w[f"{name}.{i}.block.{norm}.bias"] = normal(width, std=0.15)
+                convolution(f"{name}.{i}.block.{conv}", width, width)
+
+    for name, inputs, kernel in (
+        ("image_encoder", 3, 1),
+        ("query_encoder", width, 1),
+        ("key_encoder", width, 1),
+        ("aggregation", 2 * width, 3),
+    ):
+        convolution(name + ".0", width, inputs, kernel)
+        blocks(name)
+    w["key_features_encoder.0.basis"] = normal(width, 1, 5, 5, std=3.0)
+    blocks("key_features_encoder")
+    convolution("cross_decode.conv2d", width, width, 3)
+    for name in ("norm_q", "norm_k"):
+        w[f"cross_decode.cross_attn.{name}.weight"] = normal(width, std=0.25, mean=1)
+    a = "cross_decode.cross_attn.attention."
+    w[a + "in_proj_weight"] = normal(3 * width, width, std=1.5 / math.sqrt(width))
+    w[a + "in_proj_bias"] = normal(3 * width, std=0.3)
+    w[a + "out_proj.weight"] = normal(width, width)
+    w[a + "out_proj.bias"] = normal(width)
+    w["rope.freqs"] = normal(2, width, std=3.0)
+    return w
+
+
+def anyup(w, features, guidance, size=None, pixel=None):
+    """`features` 1 x C x h x w, `guidance` 1 x 3 x H x W, `size` of the output (the guidance's if left out). Returns
+    C x H x W, and for `pixel` (x, y) its attention as heads x h x w."""
+    size = size or guidance.shape[2:]
+    rows, columns = features.shape[2:]
+
+    def residual_blocks(x, name):
+        for i in (1, 2):
+            y = x
+            for norm, conv in ((0, 2), (3, 5)):
+                p = f"{name}.{i}.block."
+                y = F.group_norm(y, GROUPS, w[f"{p}{norm}.weight"], w[f"{p}{norm}.bias"])
+                y = F.conv2d(F.silu(y), w[f"{p}{conv}.weight"])
+            x = x + y
+        return x
+
+    # pixels: colour, then place as a rotation of channel pairs by angles that grow with row and column
+    x = residual_blocks(F.conv2d(guidance, w["image_encoder.0.weight"]), "image_encoder")
+    half = x.shape[1] // 2
+    row = torch.linspace(0, 1, x.shape[2])[:, None, None]
+    column = torch.linspace(0, 1, x.shape[3])[None, :, None]
+    angle = (row * w["rope.freqs"][0] + column * w["rope.freqs"][1]).permute(2, 0, 1)
+    x = x * torch.cos(angle) + torch.cat([-x[:, half:], x[:, :half]], 1) * torch.sin(angle)
+
+    queries = residual_blocks(F.conv2d(x, w["query_encoder.0.weight"]), "query_encoder")
+    queries = F.conv2d(F.adaptive_avg_pool2d(queries, size), w["cross_decode.conv2d.weight"], padding=1)
+
+    # tokens: the picture's pixels averaged per cell, beside what the features look like whatever their number
+    keys = residual_blocks(F.conv2d(x, w["key_encoder.0.weight"]), "key_encoder")
+    keys = F.adaptive_avg_pool2d(keys, (rows, columns))
+    channels = F.normalize(features, dim=1).transpose(0, 1)  # C x 1 x h x w
+    inside = F.conv2d(torch.ones(1, 1, rows, columns), torch.ones(1, 1, 5, 5), padding=2)
+    response = F.conv2d(channels, w["key_features_encoder.0.basis"], padding=2) / inside  # C x width x h x w
+    # The published model was trained with the flat order (channel, filter) read as (filter, channel).
+    response = response.reshape(-1, len(channels), rows, columns)
+    shapes = residual_blocks(response.softmax(0).mean(1)[None], "key_features_encoder")
+    keys = F.pad(torch.cat([keys, shapes], 1), (1, 1, 1, 1), mode="reflect")
+    keys = residual_blocks(F.conv2d(keys, w["aggregation.0.weight"]), "aggregation")
+
+    # attention within a window around the pixel; all heads' mean weighs the features as they are
+    def rms(t, name):
+        scale = torch.rsqrt(t.square().mean(-1, keepdim=True) + torch.finfo(torch.float32).eps)
+        return t * scale * w[f"cross_decode.cross_attn.{name}.weight"]
+
+    a = "cross_decode.cross_attn.attention.in_proj_"
+    weight, bias = w[a + "weight"].chunk(3), w[a + "bias"].chunk(3)
+    q = F.linear(rms(queries[0].flatten(1).T, "norm_q"), weight[0], bias[0]).unflatten(1, (HEADS, -1)).transpose(0, 1)
+    k = F.linear(rms(keys[0].flatten(1).T, "norm_k"), weight[1], bias[1]).unflatten(1, (HEADS, -1)).transpose(0, 1)
+    logits = q @ k.transpose(1, 2) / math.sqrt(q.shape[2])
+    visible = (_window(size[0], rows)[:, None, :, None] & _window(size[1], columns)[None, :, None, :]).flatten(2)
+    share = logits.masked_fill(~visible.flatten(0, 1), -math.inf).softmax(-1)  # heads x pixels x tokens
+    output = (share.mean(0) @ features[0].flatten(1).T).T.unflatten(1, tuple(size))
+    if pixel is None:
+        return output, None
+    return output, share[:, pixel[1] * size[1] + pixel[0]].unflatten(1, (rows, columns))
+
+
+def _window(pixels, tokens):
+    """pixels x tokens: does a pixel see a token along one side?"""
+    centre = (torch.arange(pixels, dtype=torch.float32) + 0.5) / pixels
+    first = torch.floor((centre - WINDOW).clamp(0, 1) * tokens)[:, None]
+    last = torch.ceil((centre + WINDOW).clamp(0, 1) * tokens)[:, None]
+    token = torch.arange(tokens)
+    return (token >= first) & (token < last)
+
+
+# --- FeatUp's joint bilateral stack (Fu et al. 2024) ------------------------------------------------------------------
+
+RADIUS, STAGES = 3, 4
+
+
+def random_featup(channels, seed=0):
+    normal = _normal(seed)
+    taps = (2 * RADIUS + 1) ** 2
+    w = {}
+
+    def convolution(name, outputs, inputs):
+        w[name + ".weight"] = normal(outputs, inputs, 1, 1, std=1 / math.sqrt(inputs))
+        w[name + ".bias"] = normal(outputs, std=0.1)
+
+    for i in range(1, STAGES + 1):
+        w[f"up{i}.range_temp"] = normal(std=0.3)
+        w[f"up{i}.sigma_spatial"] = normal(std=0.2, mean=0.9)
+        convolution(f"up{i}.range_proj.0", 32, 3)
+        convolution(f"up{i}.range_proj.3", 32, 32)
+        convolution(f"up{i}.fixup_proj.0", taps, taps + 3)
+        convolution(f"up{i}.fixup_proj.3", taps, taps)
+    convolution("fixup_proj.1", channels, channels)
+    return w
+
+
+def featup(w, features, guidance, channel_mix=True):
+    """`features` 1 x C x h x w, `guidance` 1 x 3 x H x W of any size. Returns C x 16 h x 16 w."""
+
+    def two_layers(x, name):
+        x = F.gelu(F.conv2d(x, w[name + ".0.weight"], w[name + ".0.bias"]))
+        return F.conv2d(x, w[name + ".3.weight"], w[name + ".3.bias"])
+
+    def windows(x):
+        """1 x C x H x W -> C x taps x H x W, mirrored at the border."""
+        height, width = x.shape[2:]
+        padded = F.pad(x, (RADIUS,) * 4, mode="reflect")
+        return F.unfold(padded, 2 * RADIUS + 1).view(x.shape[1], -1, height, width)
+
+    x = features
+    place = torch.linspace(-1, 1, 2 * RADIUS + 1)
+    for i in range(1, STAGES + 1):
+        size = (2 * x.shape[2], 2 * x.shape[3])
+        small = F.adaptive_avg_pool2d(guidance, size)
+        code = two_layers(small, f"up{i}.range_proj")
+        temperature = w[f"up{i}.range_temp"].exp().clamp(1e-4, 1e4)
+        likeness = (temperature * (windows(code) * code[0, :, None]).sum(0)).softmax(0)
+        distance = place[:, None] ** 2 + place[None, :] ** 2
+        nearness = torch.exp(-distance / (2 * w[f"up{i}.sigma_spatial"] ** 2)).flatten()[:, None, None]
+        kernel = likeness * nearness
+        kernel = kernel / kernel.sum(0, keepdim=True).clamp(1e-7)
+        kernel = kernel + 0.1 * two_layers(torch.cat([kernel[None], small], 1), f"up{i}.fixup_proj")[0]
+        large = F.interpolate(x, size, mode="bicubic")
+        x = (windows(large) * kernel).sum(1)[None]
+    if not channel_mix:
+        return x[0]
+    return (x + 0.1 * F.conv2d(x, w["fixup_proj.1.weight"], w["fixup_proj.1.bias"]))[0]
