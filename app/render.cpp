@@ -182,7 +182,7 @@ Result<void> renderMany(const Options& options, CommandContext& context) {
     }
     LOFTSCOPE_TRY(Work work, prepare(options, context));
     LOFTSCOPE_TRY(LoadedBackbone backbone, loadBackbone(options.scene.backbone, work.scene.device,
-                                                        work.scene.positionRule, context.run));
+                                                        work.scene.backboneChoices, context.run));
     for (const std::string& warning : backbone.warnings)
         context.warn(warning);
     work.scene.loadedBackbone = std::move(backbone);
