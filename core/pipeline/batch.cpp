@@ -42,7 +42,9 @@ std::map<std::string, ordered_json> doneIn(const fs::path& folder) {
             // A kill may have cut the last line short: such a line says nothing.
             ordered_json json = ordered_json::parse(line, nullptr, false);
             if (json.is_discarded() || !json.is_object()) continue;
-            if (json.value("state", "") == "done") done[json.value("output", "")] = std::move(json);
+            if (json.value("state", "") != "done") continue;
+            const std::string output = json.value("output", "");
+            done[output] = std::move(json);
         }
     }
     return done;

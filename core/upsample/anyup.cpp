@@ -617,8 +617,9 @@ Recognition<UpsamplerCandidate> recogniseAnyUp(const StateDict& state) {
     const WeightScope weights = scope(state);
     readWeights(weights, width, c10::kCPU);
     candidate.identity.account = weights.account();
-    candidate.build = [state, scope,
-                       width](c10::Device device, c10::ScalarType /*arithmetic*/) -> Result<std::unique_ptr<Upsampler>> {
+    candidate.build = [state, scope, width](
+                          c10::Device device,
+                          c10::ScalarType /*arithmetic*/) -> Result<std::unique_ptr<Upsampler>> {
         return guarded("reading AnyUp's weights", [&]() -> Result<std::unique_ptr<Upsampler>> {
             const WeightScope root = scope(state);
             auto read = std::make_shared<const AnyUpWeights>(readWeights(root, width, device));

@@ -300,7 +300,9 @@ Recognition<UpsamplerCandidate> recogniseFeatUp(const StateDict& state) {
     const WeightScope root(state);
     readWeights(root, place, c10::kCPU);
     candidate.identity.account = root.account();
-    candidate.build = [state, place](c10::Device device, c10::ScalarType /*arithmetic*/) -> Result<std::unique_ptr<Upsampler>> {
+    candidate.build =
+        [state, place](c10::Device device,
+                       c10::ScalarType /*arithmetic*/) -> Result<std::unique_ptr<Upsampler>> {
         return guarded("reading FeatUp's weights", [&]() -> Result<std::unique_ptr<Upsampler>> {
             const WeightScope scope(state);
             auto read = std::make_shared<const FeatUpWeights>(readWeights(scope, place, device));
