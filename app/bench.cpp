@@ -247,7 +247,7 @@ Result<void> run(const Options& options, CommandContext& context) {
                           benchField(*loaded.model, request, context.run));
             nlohmann::ordered_json json = common;
             json["method"] = key;
-            json["precision"] = precisionName(loaded.arithmetic);
+            json["precision"] = nameOfArithmetic(loaded.arithmetic);
             nlohmann::ordered_json stages = nlohmann::ordered_json::array();
             for (const StageTime& time : result.stages)
                 report(key, each, time, stages);

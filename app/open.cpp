@@ -32,6 +32,7 @@ struct Options {
     std::string script;
     std::string settings;
     bool listActions = false;
+    bool sequence = false;
 };
 
 /// The models that come with the program: beside it in the build tree, or installed.
@@ -84,6 +85,7 @@ Result<WindowOptions> windowOptions(const Options& options, const CommandContext
     LOFTSCOPE_CHECK(requireFullPrecision(context.options));
     LOFTSCOPE_TRY(const c10::Device device, computeDevice(context.options));
     engine.device = device.str();
+    engine.precision = context.options.precision;
     window.workspace.inputSize = options.inputSize;
     window.devices.clear();
     for (const std::string& name : Engine::devices())
@@ -141,7 +143,12 @@ Result<void> run(const Options& options, CommandContext& context) {
         return {};
     }
     shown.show();
-    if (!options.photo.empty()) shown.openFile(QString::fromStdString(options.photo));
+    const QString photo = QString::fromStdString(options.photo);
+    if (options.sequence) {
+        shown.openSequence(photo);
+    } else if (!photo.isEmpty()) {
+        shown.openFile(photo);
+    }
 
     Result<void> outcome;
     const bool scripted = !options.script.empty() || !options.screenshot.empty();
@@ -172,8 +179,9 @@ void addOpenCommand(CommandLine& line) {
     CLI::App* command =
         line.add("open", "The window: a photo and its features, linked, to click in",
                  [options](CommandContext& context) { return run(*options, context); });
-    command->add_option("photo", options->photo,
-                        "The photo, or a folder of photos; without one, drop it on the window");
+    command->add_option(
+        "photo", options->photo,
+        "The photo, a video or a folder of photos; without one, drop it on the window");
     command->add_option("--backbone,-b", options->backbone,
                         "Backbone checkpoint; the one that comes with the program if left out");
     command->add_option("--upsampler,-u", options->upsampler,
@@ -187,6 +195,8 @@ void addOpenCommand(CommandLine& line) {
                         "Write a picture of the window when all is computed, and quit");
     command->add_option("--script", options->script,
                         "JSON array of steps to play on the window: see docs/scripting.md");
+    command->add_flag("--sequence", options->sequence,
+                      "The photo is a folder: its pictures are the frames of a clip");
     command->add_flag("--list-actions", options->listActions,
                       "Print the names of all actions with their keys, and quit");
     command->add_option("--settings", options->settings,

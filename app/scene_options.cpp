@@ -121,23 +121,8 @@ Result<c10::Device> computeDevice(const CommonOptions& options) {
     return device;
 }
 
-namespace {
-
-constexpr std::array<std::pair<std::string_view, c10::ScalarType>, 3> precisions{
-    {{"fp32", c10::ScalarType::Float},
-     {"bf16", c10::ScalarType::BFloat16},
-     {"fp16", c10::ScalarType::Half}}};
-
-} // namespace
-
 c10::ScalarType arithmeticOf(const CommonOptions& options) {
-    return std::ranges::find(precisions, options.precision, [](const auto& p) { return p.first; })
-        ->second;
-}
-
-std::string precisionName(c10::ScalarType arithmetic) {
-    return std::string(
-        std::ranges::find(precisions, arithmetic, [](const auto& p) { return p.second; })->first);
+    return arithmeticNamed(options.precision).value_or(c10::ScalarType::Float);
 }
 
 Result<void> requireFullPrecision(const CommonOptions& options) {
@@ -187,7 +172,7 @@ Result<FieldOfScene> makeField(const SceneOptions& options, const MethodOptions&
         result.scene.warnings.insert(result.scene.warnings.end(), upsampler.warnings.begin(),
                                      upsampler.warnings.end());
         result.methodName = upsampler.model->name();
-        result.precision = precisionName(upsampler.arithmetic);
+        result.precision = nameOfArithmetic(upsampler.arithmetic);
         LOFTSCOPE_TRY(result.field, bindField(result.scene, *upsampler.model, context.run));
     }
     reportScene(result.scene, context);

@@ -48,7 +48,6 @@ Result<c10::Device> computeDevice(const CommonOptions& options);
 /// What --precision says upsamplers shall compute in.
 c10::ScalarType arithmeticOf(const CommonOptions& options);
 /// "fp32", "bf16", "fp16": the inverse.
-std::string precisionName(c10::ScalarType arithmetic);
 /// For commands without an upsampler: backbones compute in fp32 only.
 Result<void> requireFullPrecision(const CommonOptions& options);
 

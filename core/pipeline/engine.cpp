@@ -7,6 +7,7 @@
 #include "core/analysis/pca_file.h"
 #include "core/analysis/similarity.h"
 #include "core/base/guard.h"
+#include "core/image/clip.h"
 #include "core/pipeline/models.h"
 #include "core/pipeline/request_queue.h"
 #include "core/pipeline/scene.h"
@@ -126,6 +127,9 @@ std::string nameWithSize(const std::string& name, const Extent& extent) {
 
 constexpr std::string_view filePrefix = "file:";
 
+/// Frames, evenly spread, that the basis of a clip is fitted on.
+constexpr std::int64_t clipSamples = 8;
+
 } // namespace
 
 /// Everything but the queue belongs to the worker thread.
@@ -137,6 +141,9 @@ struct Engine::State {
     std::optional<LoadedBackbone> backbone;
     std::map<std::string, LoadedUpsampler> upsamplers;
     std::shared_ptr<const Scene> scene;
+    OpenRequest openedAs; ///< what `scene` was made from
+    std::shared_ptr<const Clip> clip;
+    std::filesystem::path clipPath;
     std::map<std::string, FieldPtr> fields;
     std::map<std::string, Moments> moments; ///< by method
     /// Of the maps of scores of this photo, by method and name of the basis.
@@ -235,6 +242,21 @@ struct Engine::State {
         fields.clear();
     }
 
+    void usePrecision(const std::string& name) {
+        if (name.empty() || name == options.precision) return;
+        options.precision = name;
+        upsamplers.clear();
+        fields.clear();
+    }
+
+    Result<LoadedUpsampler> load(const std::string& method, const std::filesystem::path& weights,
+                                 c10::Device where, const RunContext& context) const {
+        // Methods without weights have one arithmetic and would only warn.
+        LOFTSCOPE_TRY(const c10::ScalarType arithmetic,
+                      arithmeticNamed(weights.empty() ? "fp32" : options.precision));
+        return loadUpsampler(method, weights, where, context, arithmetic);
+    }
+
     Result<std::shared_ptr<const Scene>> openScene() const {
         if (scene == nullptr)
             return fail(ErrorCode::NotFound, "There are no features yet: open a photo first.");
@@ -249,11 +271,11 @@ struct Engine::State {
             return &found->second;
         LOFTSCOPE_TRY(const c10::Device where, device());
         const auto weights = options.weights.find(method);
-        LOFTSCOPE_TRY(LoadedUpsampler loaded,
-                      loadUpsampler(method,
-                                    weights == options.weights.end() ? std::filesystem::path()
-                                                                     : weights->second,
-                                    where, context));
+        LOFTSCOPE_TRY(
+            LoadedUpsampler loaded,
+            load(method,
+                 weights == options.weights.end() ? std::filesystem::path() : weights->second,
+                 where, context));
         if (loaded.provenance) callback(id, ModelLoaded{describe(loaded, where.str())});
         return &upsamplers.insert_or_assign(method, std::move(loaded)).first->second;
     }
@@ -283,9 +305,28 @@ struct Engine::State {
         return titleOf(*loaded->model);
     }
 
+    SceneRequest sceneRequest(const OpenRequest& request, Photo photo, c10::Device where) const {
+        SceneRequest wanted;
+        wanted.image = request.path.string();
+        wanted.photo = std::move(photo);
+        wanted.backbone = options.backbone;
+        wanted.loadedBackbone = backbone;
+        wanted.inputSize = request.inputSize;
+        if (request.outputSize > 0) wanted.output = OutputSize{request.outputSize, {}};
+        wanted.device = where;
+        return wanted;
+    }
+
     Result<void> open(std::uint64_t id, const OpenRequest& request, const RunContext& context) {
         Photo photo;
-        if (request.picture.empty()) {
+        std::shared_ptr<const Clip> frames;
+        if (request.isClip) {
+            frames = clip;
+            if (frames == nullptr || clipPath != request.path) {
+                LOFTSCOPE_TRY(frames, openClip(request.path));
+            }
+            LOFTSCOPE_TRY(photo, frames->frame(request.frame));
+        } else if (request.picture.empty()) {
             LOFTSCOPE_TRY(photo, decodePhoto(request.path));
         } else {
             photo.image = request.picture;
@@ -297,9 +338,20 @@ struct Engine::State {
         fields.clear();
         moments.clear();
         bases.clear();
-        callback(id, PhotoDecoded{request.path, photo.image, photo.notes});
+        if (clip != nullptr && (frames == nullptr || clipPath != request.path)) locked.clear();
+        clip = frames;
+        clipPath = request.path;
+        openedAs = request;
+        PhotoDecoded decoded{request.path, photo.image, photo.notes};
+        if (clip != nullptr) {
+            decoded.frame = request.frame;
+            decoded.frames = clip->frames();
+            decoded.rate = clip->rate();
+        }
+        callback(id, decoded);
 
         useDevice(request.device);
+        usePrecision(request.precision);
         LOFTSCOPE_TRY(const c10::Device where, device());
         if (!backbone) {
             context.progress("reading the backbone", 0);
@@ -307,15 +359,8 @@ struct Engine::State {
             callback(id, ModelLoaded{describe(*backbone, where.str())});
         }
         context.progress("running the backbone", 0);
-        SceneRequest wanted;
-        wanted.image = request.path.string();
-        wanted.photo = std::move(photo);
-        wanted.backbone = options.backbone;
-        wanted.loadedBackbone = backbone;
-        wanted.inputSize = request.inputSize;
-        if (request.outputSize > 0) wanted.output = OutputSize{request.outputSize, {}};
-        wanted.device = where;
-        LOFTSCOPE_TRY(Scene made, makeScene(wanted, context));
+        LOFTSCOPE_TRY(Scene made,
+                      makeScene(sceneRequest(request, std::move(photo), where), context));
         FeaturesReady ready;
         ready.backbone = backbone->provenance.name;
         ready.channels = made.low.channels();
@@ -598,6 +643,51 @@ struct Engine::State {
         return {};
     }
 
+    Result<void> lockOverClip(std::uint64_t id, const std::vector<std::string>& methods,
+                              const RunContext& context) {
+        if (clip == nullptr || !backbone)
+            return fail(ErrorCode::NotFound, "No clip is open: open a video or a folder first.");
+        LOFTSCOPE_TRY(const c10::Device where, device());
+        const std::int64_t count = std::min(clipSamples, clip->frames());
+        std::map<std::string, Moments> all;
+        RunContext silent = context; // one stage, whatever runs inside
+        silent.onProgress = {};
+        for (std::int64_t i = 0; i < count; ++i) {
+            context.throwIfStopped();
+            context.progress("one basis over the clip",
+                             static_cast<double>(i) / static_cast<double>(count));
+            LOFTSCOPE_TRY(Photo photo, clip->frame((2 * i + 1) * clip->frames() / (2 * count)));
+            LOFTSCOPE_TRY(const Scene made,
+                          makeScene(sceneRequest(openedAs, std::move(photo), where), silent));
+            for (const std::string& method : methods) {
+                std::unique_ptr<FeatureField> field = makeGridField(made.low);
+                if (!method.empty()) {
+                    LOFTSCOPE_TRY(const LoadedUpsampler* const loaded,
+                                  upsamplerOf(id, method, silent));
+                    LOFTSCOPE_TRY(field, bindField(made, *loaded->model, silent));
+                }
+                std::vector<Rect> parts =
+                    isQuick(method) ? std::vector<Rect>() : sampleOf(field->extent());
+                if (parts.empty()) parts = tilesOf(wholeOf(field->extent()), options.tile);
+                Moments& moment = all.try_emplace(method, field->channels()).first->second;
+                forEachTile(*field, parts, "", silent, [&](const Rect&, const at::Tensor& block) {
+                    moment.add(block);
+                    queue.serveMoreUrgent(mapUrgency);
+                });
+            }
+        }
+        context.throwIfStopped();
+        locked.clear();
+        for (const auto& [method, moment] : all) {
+            PcaBasis basis = basisFromMoments(moment.mean(), moment.secondMoment(),
+                                              componentsOf(moment.channels()));
+            basis.fittedOn = fmt::format("{} frames of {}", count, clipPath.filename().string());
+            locked.insert_or_assign(method, std::move(basis));
+        }
+        callback(id, ClipBasisFitted{count});
+        return {};
+    }
+
     Result<void> save(std::uint64_t id, const MapRequest& request,
                       const std::filesystem::path& path, const RunContext& context) {
         LOFTSCOPE_TRY(const PcaBasis* const basis, basisOf(request));
@@ -629,7 +719,7 @@ struct Engine::State {
         ModelChanged changed;
         changed.path = path;
         if (!method.empty()) {
-            LOFTSCOPE_TRY(LoadedUpsampler loaded, loadUpsampler(method, path, where, context));
+            LOFTSCOPE_TRY(LoadedUpsampler loaded, load(method, path, where, context));
             callback(id, ModelLoaded{describe(loaded, where.str())});
             changed.method = method;
             changed.name = loaded.provenance->name;
@@ -693,6 +783,14 @@ std::uint64_t Engine::lockBases(std::vector<MapRequest> shown) {
     return state_->submit("lock", pickUrgency, "locking the basis",
                           [state = state_.get(), shown = std::move(shown)](
                               std::uint64_t, const RunContext&) { return state->lock(shown); });
+}
+
+std::uint64_t Engine::lockBasesOverClip(std::vector<std::string> methods) {
+    return state_->submit("clip basis", mapUrgency, "fitting one basis over the clip",
+                          [state = state_.get(), methods = std::move(methods)](
+                              std::uint64_t id, const RunContext& context) {
+                              return state->lockOverClip(id, methods, context);
+                          });
 }
 
 std::uint64_t Engine::saveBasis(MapRequest scores, const std::filesystem::path& path) {

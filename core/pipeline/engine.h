@@ -37,9 +37,10 @@ struct EngineOptions {
     std::filesystem::path backbone;
     /// Checkpoints of methods that need one, by key: "loftup".
     std::map<std::string, std::filesystem::path> weights;
-    std::string device = "cpu"; ///< "auto", "cpu", "cuda", "cuda:1"
-    int components = 9;         ///< principal components per map, fewer if the features have fewer
-    std::int64_t tile = 64;     ///< side of the tiles of a map, pixels
+    std::string device = "cpu";     ///< "auto", "cpu", "cuda", "cuda:1"
+    std::string precision = "fp32"; ///< of methods that have others: "bf16", "fp16"
+    int components = 9;     ///< principal components per map, fewer if the features have fewer
+    std::int64_t tile = 64; ///< side of the tiles of a map, pixels
     std::size_t cacheBytes = std::size_t{512} << 20U; ///< features kept per method
 };
 
@@ -57,6 +58,9 @@ struct OpenRequest {
     std::int64_t inputSize = 224; ///< short side of the backbone's input, pixels
     std::int64_t outputSize = 0;  ///< short side of upsampled maps, pixels; 0: the input's size
     std::string device = {};      ///< as EngineOptions::device; empty: as before
+    std::string precision = {};   ///< as EngineOptions::precision; empty: as before
+    bool isClip = false;          ///< `path` is a video or a folder: see core/image/clip.h
+    std::int64_t frame = 0;       ///< of the clip
 };
 
 // --- what comes back --------------------------------------------------------------------------
@@ -66,6 +70,9 @@ struct PhotoDecoded {
     std::filesystem::path path;
     Image picture;
     std::vector<std::string> notes; ///< what was done to it, one sentence each
+    std::int64_t frame = 0;
+    std::int64_t frames = 0; ///< of the clip; 0: it is no frame
+    double rate = 0;         ///< frames per second, where the clip has any
 };
 
 /// The backbone has run: maps can be asked for.
@@ -134,6 +141,11 @@ struct MapReady {
     SharedMap map;
 };
 
+/// Panes whose basis is "locked" have the clip's from now on.
+struct ClipBasisFitted {
+    std::int64_t frames = 0; ///< that it was fitted on
+};
+
 struct BasisSaved {
     std::filesystem::path path;
 };
@@ -181,8 +193,8 @@ struct EngineIdle {};
 
 using EngineEvent =
     std::variant<PhotoDecoded, FeaturesReady, FieldBegun, FieldFitted, FieldTile, AttentionReady,
-                 MapReady, BasisSaved, ModelChanged, ModelLoaded, FieldStatistics, EngineNote,
-                 StageProgress, RequestEnded, EngineIdle>;
+                 MapReady, BasisSaved, ClipBasisFitted, ModelChanged, ModelLoaded, FieldStatistics,
+                 EngineNote, StageProgress, RequestEnded, EngineIdle>;
 
 /// Called on the worker thread, in order; `id` is that of the request it answers.
 using EngineCallback = std::function<void(std::uint64_t id, const EngineEvent& event)>;
@@ -209,6 +221,9 @@ public:
     /// to come; of a method that has none the own one at its first use. Before: those locked
     /// earlier are forgotten.
     std::uint64_t lockBases(std::vector<MapRequest> shown);
+    /// Locks one basis for each method, fitted on frames from all over the open clip, so that
+    /// colours mean the same in every frame. Answered with ClipBasisFitted.
+    std::uint64_t lockBasesOverClip(std::vector<std::string> methods);
     /// Writes the basis that a map of scores has. Answered with BasisSaved.
     std::uint64_t saveBasis(MapRequest scores, const std::filesystem::path& path);
     /// Recognises a checkpoint and uses it; what was asked before and is not done is dropped.

@@ -18,6 +18,7 @@ ModelDescription describe(const ModelProvenance& provenance, const std::string& 
     description.path = provenance.path;
     description.sha256 = provenance.sha256;
     description.device = device;
+    description.precision = "fp32";
     std::error_code unknown;
     const auto bytes = std::filesystem::file_size(provenance.path, unknown);
     description.fileBytes = unknown ? 0 : static_cast<std::int64_t>(bytes);
@@ -53,7 +54,10 @@ ModelDescription describe(const LoadedBackbone& backbone, const std::string& dev
 }
 
 ModelDescription describe(const LoadedUpsampler& upsampler, const std::string& device) {
-    return describe(upsampler.provenance.value_or(ModelProvenance{}), device);
+    ModelDescription description =
+        describe(upsampler.provenance.value_or(ModelProvenance{}), device);
+    description.precision = nameOfArithmetic(upsampler.arithmetic);
+    return description;
 }
 
 } // namespace loftscope

@@ -19,7 +19,8 @@ struct ModelDescription {
     std::filesystem::path path;
     std::int64_t fileBytes = 0;
     std::string sha256;
-    std::string device; ///< "cpu", "cuda:0"
+    std::string device;    ///< "cpu", "cuda:0"
+    std::string precision; ///< "fp32", "bf16"
     /// What it is made of, as name and value: "Blocks" and "12 with 6 heads each".
     std::vector<std::pair<std::string, std::string>> facts;
 };

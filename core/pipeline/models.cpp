@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 
@@ -144,6 +145,28 @@ Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesy
     loaded.provenance =
         ModelProvenance{"upsampler", candidate->identity.name, weights, file.sha256};
     return loaded;
+}
+
+namespace {
+
+constexpr std::array<std::pair<std::string_view, c10::ScalarType>, 3> arithmetics{
+    {{"fp32", c10::ScalarType::Float},
+     {"bf16", c10::ScalarType::BFloat16},
+     {"fp16", c10::ScalarType::Half}}};
+
+} // namespace
+
+Result<c10::ScalarType> arithmeticNamed(std::string_view name) {
+    for (const auto& [known, type] : arithmetics)
+        if (known == name) return type;
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("There is no precision '{}': choose fp32, bf16 or fp16.", name));
+}
+
+std::string nameOfArithmetic(c10::ScalarType arithmetic) {
+    for (const auto& [name, type] : arithmetics)
+        if (type == arithmetic) return std::string(name);
+    return "unknown";
 }
 
 Result<c10::Device> deviceNamed(const std::string& name) {

@@ -77,6 +77,10 @@ Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesy
                                       c10::Device device, const RunContext& context = {},
                                       c10::ScalarType arithmetic = c10::ScalarType::Float);
 
+/// "fp32", "bf16", "fp16" -> the type. Errors: InvalidArgument.
+Result<c10::ScalarType> arithmeticNamed(std::string_view name);
+std::string nameOfArithmetic(c10::ScalarType arithmetic);
+
 /// "auto", "cpu", "cuda", "cuda:1" -> a device that exists. Errors: Unsupported with what to do.
 Result<c10::Device> deviceNamed(const std::string& name);
 

@@ -177,6 +177,16 @@ void PaneModel::setPhoto(std::shared_ptr<const ImagePyramid> photo) {
     Q_EMIT changed();
 }
 
+void PaneModel::setFrame(std::shared_ptr<const ImagePyramid> photo) {
+    if (!photo || photo->extent() != photoExtent()) {
+        setPhoto(std::move(photo));
+        return;
+    }
+    photo_ = std::move(photo);
+    Q_EMIT photoChanged();
+    Q_EMIT changed();
+}
+
 PaneState* PaneModel::paneIn(WorkspaceState& state, int id) const {
     const auto found = std::find_if(state.panes.begin(), state.panes.end(),
                                     [&](const PaneState& pane) { return pane.id == id; });

@@ -73,6 +73,9 @@ public:
 
     /// A new photo: picks and contents go, views are fitted, undo starts anew.
     void setPhoto(std::shared_ptr<const ImagePyramid> photo);
+    /// The next frame of a clip: views, picks, contents and undo stay. One of another size is a new
+    /// photo.
+    void setFrame(std::shared_ptr<const ImagePyramid> photo);
     const std::shared_ptr<const ImagePyramid>& photo() const { return photo_; }
     Extent photoExtent() const { return photo_ ? photo_->extent() : Extent{}; }
 

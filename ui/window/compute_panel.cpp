@@ -37,6 +37,7 @@ ComputePanel::ComputePanel(PaneModel* model, const QStringList& devices, QWidget
                         "tokens and takes longer")))
     , output_(sizeBox(tr("Output size"), tr("Short side of the upsampled maps")))
     , device_(new QComboBox)
+    , precision_(new QComboBox)
     , result_(new QLabel)
     , times_(new TimesTable) {
     input_->setObjectName("inputSize");
@@ -49,8 +50,12 @@ ComputePanel::ComputePanel(PaneModel* model, const QStringList& devices, QWidget
     device_->addItems(devices);
     device_->setAccessibleName(tr("Device"));
     device_->setToolTip(tr("Where is computed; the models are read again for another device"));
-    auto* precision = new QLabel(tr("fp32"));
-    precision->setToolTip(tr("Arithmetic with 32-bit numbers, as the reference implementation"));
+    precision_->setObjectName("precisionBox");
+    precision_->addItems({"fp32", "bf16"});
+    if (devices.size() > 1) precision_->addItem("fp16"); // GPUs only
+    precision_->setAccessibleName(tr("Precision"));
+    precision_->setToolTip(tr("Arithmetic of upsamplers with a checkpoint: fp32 as the reference, "
+                              "bf16 and fp16 quicker and rounded; panes say which"));
     result_->setWordWrap(true);
     result_->setTextInteractionFlags(Qt::TextSelectableByMouse);
     auto* form = new QFormLayout;
@@ -58,7 +63,7 @@ ComputePanel::ComputePanel(PaneModel* model, const QStringList& devices, QWidget
     form->addRow(tr("&Input, short side"), input_);
     form->addRow(tr("&Output, short side"), output_);
     form->addRow(tr("&Device"), device_);
-    form->addRow(tr("Precision"), precision);
+    form->addRow(tr("&Precision"), precision_);
     auto* heading = new QLabel(tr("Time and memory"));
     QFont bold = heading->font();
     bold.setBold(true);
@@ -74,6 +79,7 @@ ComputePanel::ComputePanel(PaneModel* model, const QStringList& devices, QWidget
     connect(input_, &QSpinBox::valueChanged, this, &ComputePanel::apply);
     connect(output_, &QSpinBox::valueChanged, this, &ComputePanel::apply);
     connect(device_, &QComboBox::currentTextChanged, this, &ComputePanel::apply);
+    connect(precision_, &QComboBox::currentTextChanged, this, &ComputePanel::apply);
     connect(model_, &PaneModel::computeChanged, this, &ComputePanel::follow);
     follow();
 }
@@ -88,7 +94,8 @@ void ComputePanel::onAnswer(const EngineEvent& event) {
 }
 
 void ComputePanel::apply() {
-    model_->setCompute({input_->value(), output_->value(), device_->currentText().toStdString()});
+    model_->setCompute({input_->value(), output_->value(), device_->currentText().toStdString(),
+                        precision_->currentText().toStdString()});
 }
 
 void ComputePanel::follow() {
@@ -96,9 +103,11 @@ void ComputePanel::follow() {
     const QSignalBlocker quietInput(input_);
     const QSignalBlocker quietOutput(output_);
     const QSignalBlocker quietDevice(device_);
+    const QSignalBlocker quietPrecision(precision_);
     input_->setValue(static_cast<int>(settings.inputSize));
     output_->setValue(static_cast<int>(settings.outputSize));
     device_->setCurrentText(QString::fromStdString(settings.device));
+    precision_->setCurrentText(QString::fromStdString(settings.precision));
     showResult();
 }
 

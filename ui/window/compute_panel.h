@@ -22,6 +22,7 @@ public:
     void onAnswer(const EngineEvent& event);
     QSpinBox* inputSize() const { return input_; }
     QSpinBox* outputSize() const { return output_; }
+    QComboBox* precision() const { return precision_; }
     TimesTable* times() const { return times_; }
 
 private:
@@ -34,6 +35,7 @@ private:
     QSpinBox* input_;
     QSpinBox* output_;
     QComboBox* device_;
+    QComboBox* precision_;
     QLabel* result_;
     TimesTable* times_;
 };

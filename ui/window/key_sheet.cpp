@@ -77,7 +77,11 @@ QWidget* widgetOf(const Section& section) {
     int row = 1;
     for (const Row& each : section.rows) {
         auto* keys = new QLabel(each.keys);
-        keys->setObjectName("key");
+        keys->setFrameShape(QFrame::StyledPanel);
+        keys->setMargin(1);
+        keys->setIndent(4);
+        keys->setAutoFillBackground(true);
+        keys->setBackgroundRole(QPalette::Base);
         grid->addWidget(keys, row, 0, Qt::AlignLeft);
         grid->addWidget(new QLabel(each.text), row, 1);
         ++row;
@@ -93,8 +97,6 @@ KeySheet::KeySheet(const Commands& commands, QWidget* parent)
     setObjectName("keys");
     setWindowTitle(tr("Keys"));
     setAttribute(Qt::WA_DeleteOnClose);
-    setStyleSheet("QLabel#key { border: 1px solid palette(mid); border-radius: 3px;"
-                  " padding: 0 5px; background: palette(base); }");
     const std::vector<Section> sections = sectionsOf(commands);
     std::size_t rows = 0;
     for (const Section& section : sections)
@@ -129,9 +131,6 @@ KeySheet::KeySheet(const Commands& commands, QWidget* parent)
     auto* layout = new QVBoxLayout(this);
     layout->addWidget(scroll);
     layout->addWidget(hint);
-    // Before that, the style sheet's margins are not known.
-    for (QWidget* widget : findChildren<QWidget*>())
-        widget->ensurePolished();
     const QSize wanted =
         page->sizeHint() +
         QSize(scroll->verticalScrollBar()->sizeHint().width(), hint->sizeHint().height()) +

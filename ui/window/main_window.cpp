@@ -2,6 +2,7 @@
 #include "ui/window/main_window.h"
 
 #include "core/base/memory.h"
+#include "ui/window/clip_bar.h"
 #include "ui/window/colors_panel.h"
 #include "ui/window/command_palette.h"
 #include "ui/window/compute_panel.h"
@@ -94,6 +95,8 @@ MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
     canvas_ = new CanvasWidget(&model_);
     column->addWidget(errorBar_);
     column->addWidget(canvas_, 1);
+    clipBar_ = new ClipBar(workspace_);
+    column->addWidget(clipBar_);
     setCentralWidget(middle);
     statusLine_ = new StatusLine;
     setStatusBar(statusLine_);
@@ -245,6 +248,7 @@ void MainWindow::connectWorkspace() {
         if (panel("photos")->isVisible()) fillPhotoStrip();
         photoStrip_->setCurrent(path);
     });
+    connect(workspace_, &Workspace::clipChanged, this, &MainWindow::updateActions);
     connect(workspace_, &Workspace::progressed, statusLine_, &StatusLine::setStage);
     connect(workspace_, &Workspace::busyChanged, this, [this](bool busy) {
         statusLine_->setBusy(busy);
@@ -292,11 +296,12 @@ void MainWindow::onAnswer(quint64 /*id*/, const EngineEvent& event) {
                                         QString::fromStdString(model.path.string()),
                                         QString::fromStdString(model.sha256),
                                         QString::fromStdString(model.device)));
-        statusLine_->setDevice(tr("%1, %2, fp32")
+        statusLine_->setDevice(tr("%1, %2, %3")
                                    .arg(QString::fromStdString(model.device),
                                         Engine::threads() == 1
                                             ? tr("1 thread")
-                                            : tr("%1 threads").arg(Engine::threads())));
+                                            : tr("%1 threads").arg(Engine::threads()),
+                                        QString::fromStdString(model.precision)));
     } else if (const auto* note = std::get_if<EngineNote>(&event)) {
         errorBar_->showNote(QString::fromStdString(note->sentence));
         log_->add(Level::Warning, QString::fromStdString(note->sentence));
@@ -361,6 +366,11 @@ void MainWindow::updateActions() {
     commands_->find("compare.difference")->setChecked(state.compare == CompareMode::Difference);
     commands_->find("compare.flip")->setChecked(model_.flipped());
     commands_->find("compute.cancel")->setEnabled(workspace_->busy());
+    const bool isClip = workspace_->clip().has_value();
+    for (const char* id : {"clip.next", "clip.previous", "clip.one-basis"})
+        commands_->find(id)->setEnabled(isClip);
+    commands_->find("clip.one-basis")->setChecked(workspace_->clipBasis());
+    commands_->find("clip.from-folder")->setEnabled(!wantedPhoto_.isEmpty());
 }
 
 void MainWindow::updatePosition() {
@@ -440,6 +450,10 @@ void MainWindow::openFolder(const QString& path) {
     fillPhotoStrip();
 }
 
+void MainWindow::openSequence(const QString& path) {
+    workspace_->openClip(path.toStdString());
+}
+
 QStringList MainWindow::photosToStep() const {
     if (!photos_.isEmpty()) return photos_;
     return wantedPhoto_.isEmpty() ? QStringList() : photosIn(QFileInfo(wantedPhoto_).path());
@@ -466,9 +480,9 @@ void MainWindow::stepPhoto(int step) {
 
 void MainWindow::chooseFile() {
     const QString path = QFileDialog::getOpenFileName(
-        this, tr("Open a photo or a checkpoint"), QFileInfo(wantedPhoto_).path(),
-        tr("Photos and checkpoints (%1);;All files (*)")
-            .arg(globsOf(photoEndings() + checkpointEndings())));
+        this, tr("Open a photo, a video or a checkpoint"), QFileInfo(wantedPhoto_).path(),
+        tr("Photos, videos and checkpoints (%1);;All files (*)")
+            .arg(globsOf(photoEndings() + clipEndings() + checkpointEndings())));
     if (!path.isEmpty()) openFile(path);
 }
 

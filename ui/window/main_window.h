@@ -21,6 +21,7 @@ class QToolButton;
 
 namespace loftscope {
 
+class ClipBar;
 class ColorsPanel;
 class CommandPalette;
 class ComputePanel;
@@ -57,6 +58,7 @@ public:
     StatusLine& statusLine() { return *statusLine_; }
     LogPanel& log() { return *log_; }
     PhotoStrip& photoStrip() { return *photoStrip_; }
+    ClipBar& clipBar() { return *clipBar_; }
     /// By its id: "inspector", "colors", "photos", "model", "compute", "statistics", "log"; null if
     /// there is none.
     QDockWidget* panel(const QString& id) const;
@@ -67,6 +69,8 @@ public:
     /// Opens the first of several photos; the others can be stepped to.
     void openFiles(const QStringList& paths);
     void openFolder(const QString& path);
+    /// The pictures of a folder as the frames of a clip.
+    void openSequence(const QString& path);
     /// The photo `step` places further in its folder; says so where there is none.
     void stepPhoto(int step);
     /// Nothing is being computed and everything computed is on its way to the screen.
@@ -126,6 +130,7 @@ private:
     Commands* commands_ = nullptr;
     CanvasWidget* canvas_ = nullptr;
     ErrorBar* errorBar_ = nullptr;
+    ClipBar* clipBar_ = nullptr;
     StatusLine* statusLine_ = nullptr;
     Inspector* inspector_ = nullptr;
     ColorsPanel* colors_ = nullptr;

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything that the window can be told to do, and the menus that offer it.
+#include "ui/window/clip_bar.h"
 #include "ui/window/command_palette.h"
 #include "ui/window/main_window.h"
 #include "ui/window/model_panel.h"
 #include "ui/window/pane_menu.h"
 
 #include <QAction>
+#include <QCheckBox>
 #include <QClipboard>
 #include <QDockWidget>
+#include <QFileInfo>
 #include <QGuiApplication>
 #include <QMenu>
 #include <QMenuBar>
@@ -62,8 +65,8 @@ void MainWindow::makeCommands() {
 
     c.add({"file.open",
            file,
-           tr("&Open photo or checkpoint..."),
-           tr("Opens a photo, or takes a checkpoint as the backbone or upsampler it is"),
+           tr("&Open..."),
+           tr("Opens a photo or a video, or takes a checkpoint as the backbone or upsampler it is"),
            {Keys::Open}},
           [this] { chooseFile(); });
     c.add({"file.open-folder",
@@ -84,6 +87,28 @@ void MainWindow::makeCommands() {
            tr("Opens the previous photo of the folder"),
            {Keys(Qt::Key_PageUp)}},
           [this] { stepPhoto(-1); });
+    c.add({"clip.from-folder", file, tr("Folder as a &sequence"),
+           tr("The photos of the folder as frames of a clip, with one PCA basis for all")},
+          [this] { openSequence(QFileInfo(wantedPhoto_).path()); });
+    c.add({"clip.next",
+           file,
+           tr("Next &frame"),
+           tr("The next frame of the clip"),
+           {Keys(Qt::Key_Period)}},
+          [this] { clipBar_->step(1); });
+    c.add({"clip.previous",
+           file,
+           tr("Pre&vious frame"),
+           tr("The previous frame of the clip"),
+           {Keys(Qt::Key_Comma)}},
+          [this] { clipBar_->step(-1); });
+    c.add({"clip.one-basis",
+           file,
+           tr("One &basis over the clip"),
+           tr("A colour means the same in every frame of the clip, or each frame has its own"),
+           {},
+           true},
+          [this] { clipBar_->sameColors()->toggle(); });
     c.add({"file.quit",
            file,
            tr("&Quit"),
@@ -366,7 +391,9 @@ void MainWindow::makeMenus() {
     recentMenu_ = file->addMenu(tr("Open &recent"));
     recentMenu_->setToolTipsVisible(true);
     fillRecentMenu();
-    fill(file, *commands_, {"", "file.next", "file.previous", "", "file.quit"});
+    fill(file, *commands_,
+         {"", "file.next", "file.previous", "", "clip.from-folder", "clip.next", "clip.previous",
+          "clip.one-basis", "", "file.quit"});
     add(tr("&Edit"), {"edit.undo", "edit.redo", "", "edit.paste", "edit.copy-values",
                       "edit.copy-picture", "", "pick.pin", "pick.clear"});
     QMenu* view = add(tr("&View"), {"view.fit", "view.one-to-one", "view.zoom-in", "view.zoom-out",

@@ -113,6 +113,7 @@ void ModelPanel::fill() {
         addRow(group, tr("SHA-256"), textOf(model.sha256),
                tr("The file's fingerprint: the same digest means the same weights"));
         addRow(group, tr("Device"), textOf(model.device));
+        addRow(group, tr("Precision"), textOf(model.precision));
     }
     if (features_) {
         QTreeWidgetItem* group = addGroup(tree_, tr("This photo"), {});

@@ -1,18 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ui/window/photo_folder.h"
 
-#include <QCollator>
-#include <QDir>
+#include "core/image/clip.h"
+
 #include <QFileInfo>
-#include <QLocale>
 
 #include <algorithm>
 
 namespace loftscope {
 
+namespace {
+
+QStringList listOf(const std::vector<std::string_view>& words) {
+    QStringList list;
+    for (const std::string_view word : words)
+        list.append(QString::fromLatin1(word.data(), static_cast<qsizetype>(word.size())));
+    return list;
+}
+
+} // namespace
+
 const QStringList& photoEndings() {
-    static const QStringList endings{"png", "jpg", "jpeg", "tif", "tiff", "webp",
-                                     "bmp", "ppm", "pgm",  "pnm", "jp2"};
+    static const QStringList endings = listOf(pictureEndings());
+    return endings;
+}
+
+const QStringList& clipEndings() {
+    static const QStringList endings = listOf(videoEndings());
     return endings;
 }
 
@@ -22,21 +36,10 @@ const QStringList& checkpointEndings() {
 }
 
 QStringList photosIn(const QString& folder) {
-    QStringList names;
-    const QStringList files = QDir(folder).entryList(QDir::Files | QDir::Readable);
-    for (const QString& name : files)
-        if (photoEndings().contains(QFileInfo(name).suffix().toLower())) names.append(name);
-    QCollator order{QLocale(QLocale::English)}; // the C locale does not count
-    order.setNumericMode(true);
-    order.setCaseSensitivity(Qt::CaseInsensitive);
-    std::ranges::sort(names, [&](const QString& a, const QString& b) {
-        const int compared = order.compare(a, b);
-        return compared != 0 ? compared < 0 : a < b;
-    });
-    const QDir at(folder);
-    for (QString& name : names)
-        name = at.absoluteFilePath(name);
-    return names;
+    QStringList photos;
+    for (const std::filesystem::path& path : picturesIn(folder.toStdString()))
+        photos.append(QFileInfo(QString::fromStdString(path.string())).absoluteFilePath());
+    return photos;
 }
 
 QString photoBeside(const QStringList& photos, const QString& path, int step) {

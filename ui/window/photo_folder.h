@@ -9,6 +9,8 @@ namespace loftscope {
 
 /// Endings of files that can be opened as photos, lower case, without the dot.
 const QStringList& photoEndings();
+/// Endings of videos.
+const QStringList& clipEndings();
 /// Endings of checkpoints.
 const QStringList& checkpointEndings();
 

@@ -9,7 +9,7 @@ namespace {
 
 constexpr int mostRuns = 40;
 constexpr int countRole = Qt::UserRole;
-constexpr int doingRole = Qt::UserRole + 1;
+constexpr int doingRole = Qt::UserRole + 1; ///< what makes two runs the same
 
 QString timeText(double milliseconds) {
     return milliseconds < 1000 ? TimesTable::tr("%1 ms").arg(milliseconds, 0, 'f', 0)
@@ -49,9 +49,12 @@ void TimesTable::onAnswer(const EngineEvent& event) {
     const auto* ended = std::get_if<RequestEnded>(&event);
     if (ended == nullptr || ended->stages.empty()) return;
     const QString doing = capitalised(ended->doing);
+    QString key = doing;
+    for (const StageTime& stage : ended->stages)
+        key += '\n' + QString::fromStdString(stage.stage);
     int count = 1;
     if (const QTreeWidgetItem* last = topLevelItem(0);
-        last != nullptr && last->data(0, doingRole) == doing) {
+        last != nullptr && last->data(0, doingRole) == key) {
         count = last->data(0, countRole).toInt() + 1;
         delete takeTopLevelItem(0);
     }
@@ -61,7 +64,7 @@ void TimesTable::onAnswer(const EngineEvent& event) {
     title += QStringLiteral(": ") + timeText(ended->elapsedMs);
     auto* run = new QTreeWidgetItem({title});
     run->setData(0, countRole, count);
-    run->setData(0, doingRole, doing);
+    run->setData(0, doingRole, key);
     run->setToolTip(0, title);
     for (const StageTime& stage : ended->stages) {
         auto* row = new QTreeWidgetItem(run, {capitalised(stage.stage), timeText(stage.elapsedMs),

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ui/window/workspace.h"
 
+#include "core/image/clip.h"
+#include "ui/window/photo_folder.h"
+
 #include <QFileInfo>
 
 #include <algorithm>
@@ -81,6 +84,7 @@ void Workspace::makeDefaultLayout() {
     WorkspaceState state = model_->state();
     state.compute.inputSize = options_.inputSize;
     state.compute.device = options_.engine.device;
+    state.compute.precision = options_.engine.precision;
     const auto add = [&](PaneState pane) {
         pane.id = state.panes.empty() ? 1 : state.panes.back().id + 1;
         state.panes.push_back(pane);
@@ -99,9 +103,12 @@ void Workspace::makeDefaultLayout() {
 // --- requests ---------------------------------------------------------------------------------
 
 void Workspace::openFile(const std::filesystem::path& path) {
-    static const QStringList tensorFiles{"safetensors", "pth", "pt", "ckpt", "bin"};
-    if (tensorFiles.contains(QFileInfo(textOf(path)).suffix().toLower())) {
+    const QString ending = QFileInfo(textOf(path)).suffix().toLower();
+    const std::vector<std::string_view>& videos = videoEndings();
+    if (checkpointEndings().contains(ending)) {
         useModel(path);
+    } else if (std::ranges::find(videos, ending.toStdString()) != videos.end()) {
+        openClip(path);
     } else {
         openPhoto(path);
     }
@@ -116,14 +123,68 @@ void Workspace::openPicture(const Image& picture, const QString& name) {
 }
 
 void Workspace::reopen() {
-    if (!picture_.empty()) open(photoPath_, picture_);
+    if (clip_) {
+        openFrame(clip_->path, clip_->frame);
+    } else if (!picture_.empty()) {
+        open(photoPath_, picture_);
+    }
 }
 
 void Workspace::open(const std::filesystem::path& path, const Image& picture) {
-    const ComputeSettings& settings = model_->state().compute;
-    openId_ = bridge_.engine().openPhoto(
-        {path, picture, settings.inputSize, settings.outputSize, settings.device});
+    OpenRequest request = openRequest();
+    request.path = path;
+    request.picture = picture;
+    openId_ = bridge_.engine().openPhoto(std::move(request));
     submitted(openId_);
+}
+
+OpenRequest Workspace::openRequest() const {
+    const ComputeSettings& settings = model_->state().compute;
+    OpenRequest request;
+    request.inputSize = settings.inputSize;
+    request.outputSize = settings.outputSize;
+    request.device = settings.device;
+    request.precision = settings.precision;
+    return request;
+}
+
+void Workspace::openClip(const std::filesystem::path& path) {
+    openFrame(path, 0);
+}
+
+void Workspace::showFrame(qint64 frame) {
+    if (clip_) openFrame(clip_->path, std::clamp<qint64>(frame, 0, clip_->frames - 1));
+}
+
+void Workspace::openFrame(const std::filesystem::path& path, qint64 frame) {
+    OpenRequest request = openRequest();
+    request.path = path;
+    request.isClip = true;
+    request.frame = frame;
+    openId_ = bridge_.engine().openPhoto(std::move(request));
+    submitted(openId_);
+}
+
+void Workspace::setClipBasis(bool wanted) {
+    clipBasis_ = wanted;
+    if (!clip_) return;
+    if (!wanted) {
+        setBasis("own");
+    } else if (clipBasisFitted_) {
+        setBasis("locked");
+    } else {
+        requestClipBasis();
+    }
+}
+
+void Workspace::requestClipBasis() {
+    if (!clip_ || !clipBasis_ || clipBasisFitted_ || !features_) return;
+    std::vector<std::string> methods{"", "bilinear"};
+    for (const PaneState& pane : model_->state().panes)
+        if (isFeaturePane(pane) && std::ranges::find(methods, pane.method) == methods.end())
+            methods.push_back(pane.method);
+    clipBasisId_ = bridge_.engine().lockBasesOverClip(std::move(methods));
+    submitted(clipBasisId_);
 }
 
 void Workspace::useModel(const std::filesystem::path& path) {
@@ -276,6 +337,12 @@ void Workspace::onAnswer(quint64 id, const PreparedEvent& prepared) {
         refreshShowing(*answer);
     } else if (const auto* changed = std::get_if<ModelChanged>(&event)) {
         onModel(*changed);
+    } else if (std::holds_alternative<ClipBasisFitted>(event)) {
+        if (id != clipBasisId_ || !clip_ || !clipBasis_) return;
+        clipBasisFitted_ = true;
+        std::erase_if(answers_,
+                      [](const auto& entry) { return entry.second.asked.basis == "locked"; });
+        setBasis("locked");
     } else if (const auto* saved = std::get_if<BasisSaved>(&event)) {
         Q_EMIT basisSaved(textOf(saved->path));
     } else if (const auto* progress = std::get_if<StageProgress>(&event)) {
@@ -299,9 +366,25 @@ void Workspace::onPhoto(const PhotoDecoded& photo,
     picture_ = photo.picture;
     features_.reset();
     answers_.clear();
+    const bool sameClip = photo.frames > 0 && clip_ && clip_->path == photo.path;
+    const bool leftClip = clip_ && !sameClip;
+    if (!sameClip) clipBasisFitted_ = false;
+    clip_.reset();
+    if (photo.frames > 0) clip_ = ClipInfo{photo.path, photo.frame, photo.frames, photo.rate};
+    if (leftClip && clipBasis_)
+        model_->changePanes([](const PaneState& pane) { return pane.basis == "locked"; },
+                            [](PaneState& pane) { pane.basis = "own"; }, {});
+    Q_EMIT clipChanged();
     // The same picture again, with another model: what was picked stays.
     const bool same = model_->photo() && model_->photo()->levels() > 0 &&
                       model_->photo()->level(0).pixels().data() == photo.picture.pixels().data();
+    if (sameClip && pyramid && pyramid->extent() == model_->photoExtent()) {
+        // What the panes show stays, dimmed, until the frame's own maps come.
+        model_->setFrame(pyramid);
+        refresh([](const PaneState& pane) { return pane.kind == "photo"; });
+        model_->markStale([](const PaneState& pane) { return pane.kind != "photo"; });
+        return;
+    }
     if (!same) model_->setPhoto(pyramid);
     refresh([](const PaneState&) { return true; });
     Q_EMIT attentionChanged();
@@ -318,6 +401,8 @@ void Workspace::onFeatures(const FeaturesReady& ready) {
     requestMissing();
     refresh([](const PaneState&) { return true; });
     updateComparison();
+    requestClipBasis();
+    Q_EMIT attentionChanged();
     Q_EMIT featuresShown();
 }
 
@@ -362,6 +447,7 @@ void Workspace::onModel(const ModelChanged& changed) {
     if (changed.backbone) {
         Q_EMIT noted(tr("%1 is a backbone, %2: it is used now.").arg(file, name));
         // A locked basis belongs to the features of the model before.
+        clipBasisFitted_ = false;
         model_->changePanes([](const PaneState& pane) { return pane.basis == "locked"; },
                             [](PaneState& pane) { pane.basis = "own"; }, {});
         reopen();
@@ -371,6 +457,7 @@ void Workspace::onModel(const ModelChanged& changed) {
     Q_EMIT noted(tr("%1 is an upsampler, %2: it is used now.").arg(file, name));
     options_.engine.weights[changed.method] = changed.path;
     updateMethods();
+    clipBasisFitted_ = false;
     // What was made with the old weights, and what was dropped for the new ones.
     std::erase_if(answers_, [&](const auto& entry) {
         const MapRequest& asked = entry.second.asked;

@@ -36,6 +36,20 @@ public:
     void openPhoto(const std::filesystem::path& path);
     /// `name` stands for the missing file name: "pasted picture".
     void openPicture(const Image& picture, const QString& name);
+    /// A video, or a folder of pictures as frames, at its first frame.
+    void openClip(const std::filesystem::path& path);
+    /// Another frame of the open clip; the newest wins.
+    void showFrame(qint64 frame);
+    /// Whether the feature panes of a clip share one basis over all of it (they do at first).
+    void setClipBasis(bool wanted);
+    bool clipBasis() const { return clipBasis_; }
+    struct ClipInfo {
+        std::filesystem::path path;
+        qint64 frame = 0; ///< that is shown
+        qint64 frames = 1;
+        double rate = 0; ///< frames per second; 0: pictures of a folder
+    };
+    const std::optional<ClipInfo>& clip() const { return clip_; }
     /// The same photo with what is chosen now.
     void reopen();
     void useModel(const std::filesystem::path& path);
@@ -70,6 +84,8 @@ Q_SIGNALS:
     /// Everything the engine says, before it is acted upon: for panels that report.
     void engineAnswered(quint64 id, const loftscope::EngineEvent& event);
     void photoShown(const QString& path);
+    /// A clip was opened or left, or another frame of it is shown.
+    void clipChanged();
     void featuresShown();
     void attentionChanged();
     /// A map has got its basis, or is whole.
@@ -106,6 +122,10 @@ private:
     void refreshShowing(const Answer& answer);
     bool shows(const PaneState& pane, const Answer& answer) const;
     void open(const std::filesystem::path& path, const Image& picture);
+    void openFrame(const std::filesystem::path& path, qint64 frame);
+    OpenRequest openRequest() const;
+    /// Asks for the clip's basis unless it is there.
+    void requestClipBasis();
     void submitted(quint64 id);
     void setBusy(bool busy);
 
@@ -118,6 +138,10 @@ private:
     Answers answers_;
     KindContext context_;
     QString upsamplerName_;
+    std::optional<ClipInfo> clip_;
+    bool clipBasis_ = true;
+    bool clipBasisFitted_ = false;
+    quint64 clipBasisId_ = 0;
     quint64 openId_ = 0;
     quint64 lastId_ = 0;
     bool busy_ = false;
