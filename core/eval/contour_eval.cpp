@@ -11,6 +11,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/upsample_bilinear2d.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -79,10 +80,6 @@ public:
         for (const EvaluatedMethod& method : methods_) {
             report_.results.emplace_back();
             report_.results.back().method = method.name;
-            if (!method.upsampler)
-                return fail(ErrorCode::InvalidArgument,
-                            "Contours need features as large as the picture, which lowres does "
-                            "not give: use nearest instead.");
         }
         LOFTSCOPE_CHECK(fitBases());
         LOFTSCOPE_CHECK(findContours());
@@ -152,6 +149,11 @@ private:
                 LOFTSCOPE_TRY(const auto field, fieldOf(methods_[m], scene.low, scene.guidance));
                 LOFTSCOPE_TRY(at::Tensor map,
                               projectField(bases_[m], *field, options_.tile, quiet_));
+                // A field that chooses its own size: as large as the others, so that smoothing and
+                // tolerance mean the same.
+                if (field->extent() != extent)
+                    map = at::upsample_bilinear2d(map.unsqueeze(0), {extent.height, extent.width},
+                                                  false)[0];
                 found_[m].push_back(sortedContours(featureContours(map.cpu(), options_.sigma)));
             }
         }

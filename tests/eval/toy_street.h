@@ -52,4 +52,35 @@ inline void writeToyClip(const std::filesystem::path& folder, const std::string&
     }
 }
 
+/// `images/test/N.png` and `segs/test/N_{a,b}.png`: a square on a ground, as two people see it.
+inline void writeToySegments(const std::filesystem::path& folder, int count) {
+    namespace fs = std::filesystem;
+    fs::create_directories(folder / "images/test");
+    fs::create_directories(folder / "segs/test");
+    for (int i = 0; i < count; ++i) {
+        cv::Mat photo(64, 96, CV_8UC3, cv::Scalar(60, 90, 40));
+        cv::Mat labels(64, 96, CV_8UC1, cv::Scalar(4));
+        const cv::Rect square(16 + 8 * i, 16, 32, 24);
+        photo(square).setTo(cv::Scalar(40, 60, 240));
+        labels(square).setTo(9);
+        const std::string name = std::to_string(i);
+        cv::imwrite((folder / "images/test" / (name + ".png")).string(), photo);
+        cv::imwrite((folder / "segs/test" / (name + "_a.png")).string(), labels);
+        cv::imwrite((folder / "segs/test" / (name + "_b.png")).string(), labels);
+    }
+}
+
+/// `red/N.png`, `green/N.png`: photos of two classes.
+inline void writeToyClasses(const std::filesystem::path& folder, int count) {
+    for (const auto& [name, color] :
+         {std::pair{"red", cv::Scalar(40, 50, 200)}, std::pair{"green", cv::Scalar(40, 180, 60)}}) {
+        std::filesystem::create_directories(folder / name);
+        for (int i = 0; i < count; ++i) {
+            cv::Mat photo(48, 64, CV_8UC3, color);
+            photo(cv::Rect(5 * i, 10, 12, 12)).setTo(cv::Scalar(90, 90, 90));
+            cv::imwrite((folder / name / (std::to_string(i) + ".png")).string(), photo);
+        }
+    }
+}
+
 } // namespace loftscope::test

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/eval/contour_eval.h"
+#include "core/eval/knn_eval.h"
 #include "core/eval/segmentation_eval.h"
 #include "core/eval/video_eval.h"
+#include "core/train/photo_files.h"
 #include "tests/eval/toy_street.h"
 #include "tests/train/toy_training.h"
 
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
 #include <unistd.h>
@@ -143,6 +147,72 @@ TEST_F(ToyEvaluation, ClipsNeedMasks) {
     const auto clips = openClips(folder_, {});
     ASSERT_FALSE(clips);
     EXPECT_NE(clips.error().message.find("00001.png"), std::string::npos);
+}
+
+/// The square's border lies on the borders of cells: nearest has it to the pixel, bilinear blurs it
+/// over two cells.
+TEST_F(ToyEvaluation, ContoursLieWherePeopleDrewThem) {
+    test::writeToySegments(folder_, 3);
+    const auto pictures = openSegmentedPhotos(folder_, "test", 0);
+    ASSERT_TRUE(pictures) << pictures.error().message;
+    ASSERT_EQ(pictures->size(), 3U);
+    EXPECT_EQ((*pictures)[0].segmentations.size(), 2U);
+    const auto methods = evaluatedMethods({"bilinear", "nearest", "lowres"}, c10::kCPU);
+    ASSERT_TRUE(methods);
+    ContourOptions options;
+    options.inputSize = 64;
+    options.components = 3;
+    options.thresholds = 10;
+    options.resamples = 20;
+    const auto report = evaluateContours(backbone_, *methods, *pictures, options, c10::kCPU, {});
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_GT(report->results[1].scores.ods, 0.95);
+    EXPECT_GE(report->results[1].scores.ois, report->results[1].scores.ods);
+    EXPECT_NEAR(*report->results[1].gain,
+                report->results[1].scores.ods - report->results[0].scores.ods, 1e-12);
+    EXPECT_EQ(report->results[0].bestPerPicture.size(), 3U);
+    // The tokens at the picture's size by bilinear interpolation are what bilinear upsampling is.
+    EXPECT_NEAR(report->results[2].scores.ods, report->results[0].scores.ods, 0.05);
+    fs::remove(folder_ / "segs/test/1_a.png");
+    fs::remove(folder_ / "segs/test/1_b.png");
+    EXPECT_FALSE(openSegmentedPhotos(folder_, "test", 0));
+}
+
+TEST_F(ToyEvaluation, NeighboursShareColours) {
+    test::writeToyClasses(folder_, 4);
+    const auto photos = openPhotoFolder(folder_);
+    ASSERT_TRUE(photos) << photos.error().message;
+    const auto methods = evaluatedMethods({"lowres", "bilinear"}, c10::kCPU);
+    ASSERT_TRUE(methods);
+    KnnOptions options;
+    options.inputSize = 48;
+    options.featureSize = 12;
+    options.trainPerClass = 2;
+    options.testPerClass = 2;
+    options.neighbours = 1;
+    const auto report = evaluateKnn(backbone_, *methods, **photos, options, c10::kCPU, {});
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_EQ(report->classes, 2);
+    EXPECT_EQ(report->testPhotos, 4);
+    EXPECT_DOUBLE_EQ(report->results[1].accuracy, 1);
+    EXPECT_DOUBLE_EQ(report->results[1].perClass.at("red"), 1);
+    options.trainPerClass = 4;
+    EXPECT_FALSE(evaluateKnn(backbone_, *methods, **photos, options, c10::kCPU, {}));
+    options.trainPerClass = 2;
+    options.skip = {"red"};
+    EXPECT_FALSE(evaluateKnn(backbone_, *methods, **photos, options, c10::kCPU, {}));
+}
+
+TEST(NearestClasses, VotesWeighMoreTheNearerTheyAre) {
+    // One reference of class 1 at cosine 1, two of class 0 at cosine 0.6: e^(0.4 / 0.07) outweighs
+    // two.
+    const at::Tensor references = at::tensor({1.0F, 0.0F, 0.6F, 0.8F, 3.0F, 4.0F}).view({3, 2});
+    const at::Tensor labels = at::tensor({1, 0, 0}, at::kLong);
+    const at::Tensor query = at::tensor({2.0F, 0.0F}).view({1, 2});
+    EXPECT_EQ(nearestClasses(references, labels, query, 2, 3).item<std::int64_t>(), 1);
+    // At right angles to the first, the others win.
+    const at::Tensor other = at::tensor({0.0F, 2.0F}).view({1, 2});
+    EXPECT_EQ(nearestClasses(references, labels, other, 2, 3).item<std::int64_t>(), 0);
 }
 
 } // namespace
