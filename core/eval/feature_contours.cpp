@@ -78,11 +78,13 @@ std::vector<ContourPixel> featureContours(const at::Tensor& map, double sigma) {
         return std::lerp(std::lerp(at(x0, y0), at(x1, y0), tx),
                          std::lerp(at(x0, y1), at(x1, y1), tx), ty);
     };
+    // A flat region has gradients as well: those of rounding.
+    const double least = 1e-5 * static_cast<double>(strength.max().item<float>());
     std::vector<ContourPixel> contours;
     for (std::int64_t y = 0; y < height; ++y) {
         for (std::int64_t x = 0; x < width; ++x) {
             const double here = static_cast<double>(values[y * width + x]);
-            if (!(here > 0)) continue;
+            if (!(here > least)) continue;
             const double ux = std::cos(static_cast<double>(angles[y * width + x]));
             const double uy = std::sin(static_cast<double>(angles[y * width + x]));
             const double before = sample(static_cast<double>(x) - ux, static_cast<double>(y) - uy);
