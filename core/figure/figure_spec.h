@@ -60,13 +60,31 @@ struct FigurePane {
     std::vector<Inset> insets;
 };
 
+/// How large a figure is printed and how its text is set.
+struct FigureLook {
+    /// Of the whole figure, with text of `fontPoints` and hardly any margin, for a paper: e.g.
+    /// `columnWidthMm`. 0: the width follows from FigureSpec::paneWidth.
+    double widthMm = 0;
+    double fontPoints = 7;    ///< of the panes' titles; the other text in proportion
+    double dotsPerInch = 300; ///< of pictures, where widthMm is given
+    bool textAsPaths = false; ///< in PDF and SVG: outlines instead of letters
+    friend bool operator==(const FigureLook&, const FigureLook&) = default;
+};
+
+/// Usual widths of one and two columns of a conference's page.
+inline constexpr double columnWidthMm = 82.5;
+inline constexpr double pageWidthMm = 174.6;
+
 struct FigureSpec {
-    std::vector<FigurePane> panes; ///< row by row
-    int columns = 0;               ///< 0: chosen from the number of panes and their shape
+    std::vector<FigurePane> panes;         ///< row by row
+    int columns = 0;                       ///< 0: chosen from the number of panes and their shape
+    std::vector<std::string> columnLabels; ///< above the first row, as many as columns, or none
+    std::vector<std::string> rowLabels;    ///< left of the rows, read upwards, as many, or none
+    FigureLook look;
     /// Pixels at 1x, where a pane's title is 13 pixels high: four panes of 300 in a row and fonts
     /// are legible when printed as wide as a page.
     int paneWidth = 300;
-    double scale = 3.0; ///< pixels of the file per pixel at 1x, for PNG and other pixel formats
+    double scale = 3.0; ///< pixels of the file per pixel at 1x, where look.widthMm is 0
     std::string title;  ///< above everything; may be empty
     std::vector<std::string>
         notes; ///< small print below: models, sizes, what was cropped, what colours mean

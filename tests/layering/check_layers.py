@@ -22,6 +22,7 @@ CORE_RANKS = {
     "analysis": 4,
     "figure": 5,
     "pipeline": 6,
+    "session": 6.5,
     "train": 7,
     "eval": 8,
     "bench": 7,

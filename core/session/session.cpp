@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/session/session.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace loftscope {
+
+namespace {
+
+Pixel pixelAt(const SessionPick& pick) {
+    return {static_cast<std::int64_t>(std::floor(pick.x)),
+            static_cast<std::int64_t>(std::floor(pick.y))};
+}
+
+/// Place, counted from 1, of the pick with this number; 0 if there is none.
+int placeOfPick(const Session& session, int number) {
+    const auto found = std::ranges::find(session.picks, number, &SessionPick::number);
+    return found == session.picks.end() ? 0 : static_cast<int>(found - session.picks.begin()) + 1;
+}
+
+} // namespace
+
+FigurePlan figureOf(const Session& session) {
+    FigurePlan plan = session.figure;
+    if (plan.picks.empty()) {
+        for (const SessionPick& pick : session.picks)
+            plan.picks.push_back({pixelAt(pick), std::to_string(pick.number), pick.color});
+        if (session.activePick != 0) plan.activePick = placeOfPick(session, session.activePick);
+    }
+    if (plan.panes.empty()) {
+        for (const SessionPane& pane : session.panes) {
+            PlannedPane planned{pane.view, std::nullopt, std::nullopt};
+            // Plans count picks by place.
+            if (planned.view.pick > 0) planned.view.pick = placeOfPick(session, planned.view.pick);
+            plan.panes.push_back(std::move(planned));
+        }
+        if (plan.columns == 0) plan.columns = session.columns;
+        if (!plan.crop && session.linked && !session.view.fitted) plan.crop = session.view.visible;
+    }
+    return plan;
+}
+
+std::vector<std::string> methodsOf(const std::vector<PlannedPane>& panes) {
+    std::vector<std::string> methods;
+    for (const PlannedPane& pane : panes)
+        for (const std::string& method : {pane.view.method, pane.view.other})
+            if (!method.empty() && method != "lowres" &&
+                std::ranges::find(methods, method) == methods.end())
+                methods.push_back(method);
+    return methods;
+}
+
+std::string quotedForShell(const std::string& word) {
+    const bool plain = !word.empty() &&
+                       word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                              "0123456789_-+=:,./@%") == std::string::npos;
+    if (plain) return word;
+    std::string quoted(1, '\'');
+    for (const char letter : word) {
+        if (letter == '\'') {
+            quoted.append("'\\''");
+        } else {
+            quoted.push_back(letter);
+        }
+    }
+    quoted.push_back('\'');
+    return quoted;
+}
+
+std::string renderCommand(const Session& session, const std::filesystem::path& out) {
+    const FigurePlan plan = figureOf(session);
+    std::string command = "loftscope render";
+    const auto word = [&](const std::string& text) {
+        command.push_back(' ');
+        command.append(quotedForShell(text));
+    };
+    word(session.photo.path.empty() ? "PHOTO" : session.photo.path.string());
+    if (session.isClip) command += fmt::format(" --frame {}", session.frame);
+    command += " -b";
+    word(session.backbone.path.empty() ? "BACKBONE" : session.backbone.path.string());
+    std::vector<std::string> panes;
+    for (const std::string& method : methodsOf(plan.panes)) {
+        const auto weights = session.upsamplers.find(method);
+        command += " -u";
+        word(weights == session.upsamplers.end()
+                 ? method
+                 : fmt::format("{}={}", method, weights->second.path.string()));
+    }
+    command += fmt::format(" --size {}", session.inputSize);
+    if (session.outputSize > 0) command += fmt::format(" --output-size {}", session.outputSize);
+    if (session.precision != "fp32") command += fmt::format(" --precision {}", session.precision);
+    for (const PlannedPane& pane : plan.panes)
+        panes.push_back(textOf(pane.view));
+    if (!panes.empty()) {
+        command += " --panes";
+        word(fmt::format("{}", fmt::join(panes, ",")));
+    }
+    for (const PlannedPick& pick : plan.picks)
+        command += fmt::format(" --pick {},{}", pick.at.x, pick.at.y);
+    if (plan.activePick > 1) command += fmt::format(" --active-pick {}", plan.activePick);
+    for (const PlannedInset& inset : plan.insets)
+        command += fmt::format(" --inset {},{},{},{}", inset.part.x, inset.part.y, inset.part.width,
+                               inset.part.height);
+    if (plan.crop)
+        command += fmt::format(" --crop {},{},{},{}", plan.crop->x, plan.crop->y, plan.crop->width,
+                               plan.crop->height);
+    if (plan.columns > 0) command += fmt::format(" --columns {}", plan.columns);
+    if (!plan.title.empty()) {
+        command += " --title";
+        word(plan.title);
+    }
+    command += " -o";
+    word(out.string());
+    return command;
+}
+
+} // namespace loftscope
