@@ -119,11 +119,12 @@ Result<void> trainUpsampler(const UpsamplerOptions& options, CommandContext& con
                                   return previewRow(*backbone.model, trainer.student(), picture,
                                                     device);
                               }};
-    const std::map<std::string, std::string> metadata{
-        {"backbone", backbone.provenance.name},
-        {"backbone_sha256", backbone.provenance.sha256},
-        {"stage", fmt::format("{}", options.stage)},
-        {"photos", fmt::format("{}", photos->size())}};
+    std::map<std::string, std::string> metadata{{"backbone", backbone.provenance.name},
+                                                {"stage", fmt::format("{}", options.stage)},
+                                                {"photos", fmt::format("{}", photos->size())}};
+    // Not there in the build without OpenSSL.
+    if (!backbone.provenance.sha256.empty())
+        metadata["backbone_sha256"] = backbone.provenance.sha256;
     LOFTSCOPE_CHECK(runAndReport(trainer, options.schedule, metadata, preview, context));
     context.result["stage"] = options.stage;
     return {};

@@ -55,17 +55,31 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
     if(EXISTS "${libtorch_root}/lib/libtorch_cuda.so")
         set(LibTorch_HAS_CUDA ON)
     endif()
-    # c10d's header of NCCL needs headers of NCCL and of the CUDA runtime, which a wheel brings as packages beside
-    # its own, and a toolkit in its folder. Without them, several GPUs add up their gradients over the CPU.
+    # c10d's process group over NCCL needs headers of NCCL and CUDA, which a wheel brings as packages beside its own,
+    # and a toolkit in its folder. Without them, several GPUs add up their gradients over the CPU.
     set(LibTorch_NCCL_INCLUDE_DIRS "")
     if(LibTorch_HAS_CUDA)
         get_filename_component(packages "${libtorch_root}/.." ABSOLUTE)
-        file(GLOB beside "${packages}/nvidia/*/include" "/usr/local/cuda/include")
-        find_path(nccl_include nccl.h PATHS ${beside} NO_CACHE)
-        find_path(cuda_include cuda_runtime_api.h PATHS ${beside} NO_CACHE)
-        if(nccl_include AND cuda_include)
-            set(LibTorch_NCCL_INCLUDE_DIRS ${nccl_include} ${cuda_include} ${beside})
-            list(REMOVE_DUPLICATES LibTorch_NCCL_INCLUDE_DIRS)
+        file(GLOB nccl_folders "${packages}/nvidia/*/include" "/usr/local/cuda/include")
+        include(CheckCXXSourceCompiles)
+        set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY) # compiled, not linked
+        set(CMAKE_REQUIRED_QUIET ON)
+        set(CMAKE_REQUIRED_FLAGS "-std=c++20")
+        set(CMAKE_REQUIRED_DEFINITIONS -DUSE_C10D_NCCL)
+        set(CMAKE_REQUIRED_INCLUDES "${libtorch_root}/include" "${libtorch_root}/include/torch/csrc/api/include"
+                                    ${nccl_folders})
+        check_cxx_source_compiles("
+            #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+            c10::intrusive_ptr<c10d::Backend> group(const c10::intrusive_ptr<c10d::Store>& store) {
+                auto options = c10d::ProcessGroupNCCL::Options::create();
+                options->timeout = std::chrono::minutes(1);
+                return c10::make_intrusive<c10d::ProcessGroupNCCL>(store, 0, 1, std::move(options));
+            }" LibTorch_HAS_NCCL)
+        foreach(name TRY_COMPILE_TARGET_TYPE REQUIRED_QUIET REQUIRED_FLAGS REQUIRED_DEFINITIONS REQUIRED_INCLUDES)
+            unset(CMAKE_${name})
+        endforeach()
+        if(LibTorch_HAS_NCCL)
+            set(LibTorch_NCCL_INCLUDE_DIRS ${nccl_folders})
         endif()
     endif()
     add_library(LibTorch::c10 SHARED IMPORTED)
@@ -87,5 +101,9 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
             LibTorch::torch INTERFACE
             "LINKER:--push-state,--no-as-needed,${libtorch_root}/lib/libtorch_cuda.so,${libtorch_root}/lib/libc10_cuda.so,--pop-state")
     endif()
-    message(STATUS "LibTorch ${LibTorch_VERSION} in ${libtorch_root} (CUDA: ${LibTorch_HAS_CUDA})")
+    set(has_nccl OFF)
+    if(LibTorch_NCCL_INCLUDE_DIRS)
+        set(has_nccl ON)
+    endif()
+    message(STATUS "LibTorch ${LibTorch_VERSION} in ${libtorch_root} (CUDA: ${LibTorch_HAS_CUDA}, NCCL: ${has_nccl})")
 endif()

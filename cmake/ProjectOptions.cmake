@@ -9,6 +9,9 @@ if(LOFTSCOPE_WARNINGS_AS_ERRORS)
 endif()
 # LibTorch's headers bring a newer fmt than Debian's library: header-only use makes either one work.
 target_compile_definitions(loftscope_options INTERFACE FMT_HEADER_ONLY QT_NO_KEYWORDS)
+if(LOFTSCOPE_COMPUTE_ONLY)
+    target_compile_definitions(loftscope_options INTERFACE LOFTSCOPE_COMPUTE_ONLY)
+endif()
 target_include_directories(loftscope_options INTERFACE "${PROJECT_SOURCE_DIR}")
 if(LOFTSCOPE_SANITIZE)
     target_compile_options(loftscope_options INTERFACE -fsanitize=${LOFTSCOPE_SANITIZE}

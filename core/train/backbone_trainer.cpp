@@ -208,16 +208,25 @@ TargetMap BackboneTrainer::targetOf(const at::Tensor& picture, std::size_t index
     return map;
 }
 
-Result<TargetMap> BackboneTrainer::photoTarget(std::int64_t photo, std::size_t target) {
-    const auto index = static_cast<std::int64_t>(target);
-    if (cache_) {
-        if (auto kept = cache_->find(photo, index)) return *std::move(kept);
+Result<std::vector<TargetMap>> BackboneTrainer::photoTargets(std::int64_t photo) {
+    std::vector<TargetMap> maps(targets_.size());
+    std::optional<std::pair<at::Tensor, Extent>> whole;
+    for (std::size_t t = 0; t < targets_.size(); ++t) {
+        const auto index = static_cast<std::int64_t>(t);
+        if (cache_) {
+            if (auto kept = cache_->find(photo, index)) {
+                maps[t] = *std::move(kept);
+                continue;
+            }
+        }
+        if (!whole) {
+            LOFTSCOPE_TRY(whole, wholePhoto(photo));
+        }
+        maps[t] = whitened(whole->first, whole->second, t);
+        maps[t].values = asKept(maps[t].values[0]);
+        if (cache_) cache_->add(photo, index, maps[t]);
     }
-    LOFTSCOPE_TRY(const auto whole, wholePhoto(photo));
-    TargetMap map = whitened(whole.first, whole.second, target);
-    map.values = asKept(map.values[0]);
-    if (cache_) cache_->add(photo, index, map);
-    return map;
+    return maps;
 }
 
 Result<std::vector<at::Tensor>> BackboneTrainer::wanted(const std::vector<TrainingSample>& samples,
@@ -225,14 +234,19 @@ Result<std::vector<at::Tensor>> BackboneTrainer::wanted(const std::vector<Traini
                                                         const Extent& tokens) {
     const c10::NoGradGuard noGrad;
     const auto count = static_cast<std::int64_t>(samples.size());
+    std::vector<std::vector<TargetMap>> ofPhotos; // by sample, then target
+    if (recipe_.view == TeacherView::Photo) {
+        for (const TrainingSample& sample : samples) {
+            LOFTSCOPE_TRY(std::vector<TargetMap> maps, photoTargets(sample.photo));
+            ofPhotos.push_back(std::move(maps));
+        }
+    }
     std::vector<at::Tensor> all;
     for (std::size_t t = 0; t < targets_.size(); ++t) {
         std::vector<TargetMap> maps;
         if (recipe_.view == TeacherView::Photo) {
-            for (const TrainingSample& sample : samples) {
-                LOFTSCOPE_TRY(TargetMap map, photoTarget(sample.photo, t));
-                maps.push_back(std::move(map));
-            }
+            for (std::vector<TargetMap>& photo : ofPhotos)
+                maps.push_back(std::move(photo[t]));
         } else {
             const TargetMap batch = whitened(pictures, {pictures.size(2), pictures.size(3)}, t);
             for (std::int64_t b = 0; b < count; ++b)

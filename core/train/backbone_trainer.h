@@ -100,7 +100,8 @@ private:
     /// B x N x k of each target, on the student's device.
     Result<std::vector<at::Tensor>> wanted(const std::vector<TrainingSample>& samples,
                                            const at::Tensor& pictures, const Extent& tokens);
-    Result<TargetMap> photoTarget(std::int64_t photo, std::size_t target);
+    /// Every target of a whole photo.
+    Result<std::vector<TargetMap>> photoTargets(std::int64_t photo);
     TargetMap whitened(const at::Tensor& pictures, const Extent& nominal, std::size_t target) const;
     /// A photo of the source, 1 x 3 x H x W, 0..1, on the device, and the size it counts as.
     Result<std::pair<at::Tensor, Extent>> wholePhoto(std::int64_t photo) const;

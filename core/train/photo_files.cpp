@@ -4,8 +4,6 @@
 #include "core/base/guard.h"
 #include "core/image/decode.h"
 #include "core/image/label_map.h"
-#include "core/weights/mapped_file.h"
-#include "core/weights/safetensors.h"
 
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
@@ -110,16 +108,6 @@ PictureDecoder filePictureDecoder() {
                 LOFTSCOPE_TRY(const LabelMap map, decodeLabelMap(bytes, name));
                 return numbersOf(map);
             }};
-}
-
-Result<std::unique_ptr<PhotoSource>> openPhotoPack(const fs::path& path,
-                                                   const std::vector<std::string>& skip) {
-    LOFTSCOPE_TRY(const auto mapped, MappedFile::open(path));
-    TensorFile file;
-    file.path = path;
-    LOFTSCOPE_CHECK(readSafetensors(mapped, file));
-    return makePackSource(file.tensors, file.metadata, path.filename().string(),
-                          filePictureDecoder(), skip);
 }
 
 Result<std::unique_ptr<PhotoSource>> openPhotoFolder(const fs::path& folder,

@@ -79,6 +79,8 @@ std::string TeacherSpec::label() const {
     if (size != 1) add(fmt::format("size=x{}", size));
     if (stride > 0) add(fmt::format("stride={}", stride));
     if (reversedPads) add("pads=reversed");
+    if (patch != TeacherSpec{}.patch) add(fmt::format("patch={}", patch));
+    if (values != TeacherSpec{}.values) add("values=" + values);
     return name + options;
 }
 

@@ -2,11 +2,13 @@
 #include "core/weights/tensor_file.h"
 
 #include "core/base/guard.h"
-#include "core/base/sha256.h"
 #include "core/weights/mapped_file.h"
 #include "core/weights/npy.h"
-#include "core/weights/pth.h"
 #include "core/weights/safetensors.h"
+#ifndef LOFTSCOPE_COMPUTE_ONLY // no OpenSSL, no libzip there
+#include "core/base/sha256.h"
+#include "core/weights/pth.h"
+#endif
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -78,8 +80,15 @@ Result<TensorFile> readFormat(const std::shared_ptr<const MappedFile>& mapped,
         return file;
     }
     if (startsWith(bytes, "PK\x03\x04") || startsWith(bytes, "PK\x05\x06")) {
+#ifdef LOFTSCOPE_COMPUTE_ONLY
+        return fail(ErrorCode::Unsupported,
+                    fmt::format("'{}' is a zip archive, which this build cannot read: give "
+                                "safetensors.",
+                                path.string()));
+#else
         LOFTSCOPE_CHECK(readPth(mapped, file));
         return file;
+#endif
     }
     if (looksLikePickle(bytes)) {
         return fail(
@@ -94,12 +103,15 @@ Result<TensorFile> readFormat(const std::shared_ptr<const MappedFile>& mapped,
                             path.string()));
 }
 
-Result<TensorFile> readMapped(const fs::path& path, bool withDigest, const RunContext& context) {
+Result<TensorFile> readMapped(const fs::path& path, [[maybe_unused]] bool withDigest,
+                              [[maybe_unused]] const RunContext& context) {
     Result<TensorFile> read =
         guarded(fmt::format("reading '{}'", path.string()), [&]() -> Result<TensorFile> {
             LOFTSCOPE_TRY(const std::shared_ptr<const MappedFile> mapped, MappedFile::open(path));
             LOFTSCOPE_TRY(TensorFile file, readFormat(mapped, path));
+#ifndef LOFTSCOPE_COMPUTE_ONLY
             if (withDigest) file.sha256 = sha256(mapped->bytes(), context);
+#endif
             for (std::string& warning : file.warnings)
                 warning = printable(std::move(warning));
             return file;

@@ -158,7 +158,9 @@ TEST(SampleStream, ShowsEveryPhotoOnceBeforeAnyTwice) {
     for (auto& order : orders) {
         std::set<std::int64_t> seen;
         for (int i = 0; i < 23; ++i) {
-            order.push_back(std::lround(stream.next()->picture[2].mean().item<double>() * 255));
+            const auto sample = stream.next();
+            order.push_back(std::lround(sample->picture[2].mean().item<double>() * 255));
+            EXPECT_EQ(sample->photo, order.back());
             seen.insert(order.back());
         }
         EXPECT_EQ(seen.size(), 23U);
