@@ -3,18 +3,24 @@
 #include "app/commands.h"
 #include "app/scene_options.h"
 #include "core/base/guard.h"
+#include "core/figure/figure_file.h"
 #include "core/pipeline/batch.h"
 #include "core/pipeline/comparison.h"
 #include "ui/figure/figure_painter.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <optional>
 
 namespace loftscope::app {
 
 namespace {
+
+namespace fs = std::filesystem;
 
 struct Options {
     SceneOptions scene;
@@ -22,34 +28,21 @@ struct Options {
     std::string panes;
     std::string basis = "own";
     std::int64_t tile = 64;
-    int columns = 0;
+    std::optional<int> columns;
     std::string title;
+    std::string figure;
+    std::vector<std::string> picks;
+    int activePick = 1;
+    std::string crop;
+    std::optional<double> widthMm;
+    std::int64_t frame = 0;
+    std::string figureOut;
     std::vector<std::string> photos;
     std::string format = "png";
     std::string shard;
     std::vector<std::string> insets;
     std::string out;
 };
-
-/// "image,attention@10,20,lowres": commas also stand inside pixels, so that a piece of digits
-/// belongs to the one before.
-std::vector<std::string> splitPanes(const std::string& text) {
-    std::vector<std::string> panes;
-    std::string_view rest = text;
-    for (;;) {
-        const std::size_t comma = rest.find(',');
-        const std::string piece(rest.substr(0, comma));
-        const bool number =
-            !piece.empty() && piece.find_first_not_of("-0123456789") == std::string::npos;
-        if (number && !panes.empty() && panes.back().find('@') != std::string::npos) {
-            panes.back() += "," + piece;
-        } else {
-            panes.push_back(piece);
-        }
-        if (comma == std::string_view::npos) return panes;
-        rest.remove_prefix(comma + 1);
-    }
-}
 
 Result<std::vector<ComparedMethod>> loadMethods(const Options& options, c10::Device device,
                                                 CommandContext& context) {
@@ -77,45 +70,82 @@ struct Work {
     ComparisonRequest comparison;
 };
 
+/// The plan of --figure with what the other options change of it.
+Result<FigurePlan> planOf(const Options& options, const std::vector<std::string>& methods) {
+    FigurePlan plan;
+    if (!options.figure.empty()) {
+        LOFTSCOPE_TRY(plan, readFigurePlan(options.figure, methods));
+    }
+    if (!options.panes.empty()) {
+        LOFTSCOPE_TRY(const std::vector<PaneView> views, parsePanes(options.panes));
+        plan.panes.clear();
+        for (const PaneView& view : views)
+            plan.panes.push_back({view, std::nullopt, std::nullopt});
+    }
+    if (options.basis != "own") {
+        if (plan.panes.empty()) {
+            plan.panes = figurePreset("comparison", methods)->panes;
+        }
+        for (PlannedPane& pane : plan.panes)
+            if (pane.view.kind == PaneView::Kind::Features && pane.view.basis == "own")
+                pane.view.basis = options.basis;
+    }
+    for (std::size_t i = 0; i < options.picks.size(); ++i) {
+        LOFTSCOPE_TRY(const Pixel pixel, parsePixel(options.picks[i]));
+        if (i == 0) plan.picks.clear();
+        plan.picks.push_back({pixel, std::to_string(i + 1), colorOfPick(i)});
+    }
+    if (options.activePick != 1) plan.activePick = options.activePick;
+    for (std::size_t i = 0; i < options.insets.size(); ++i) {
+        LOFTSCOPE_TRY(const Rect rect, parseRect(options.insets[i]));
+        if (i == 0) plan.insets.clear();
+        PlannedInset inset;
+        inset.part = rect;
+        inset.color = colorOfInset(i);
+        plan.insets.push_back(inset);
+    }
+    if (!options.crop.empty()) {
+        LOFTSCOPE_TRY(plan.crop, parseRect(options.crop));
+    }
+    if (options.columns) plan.columns = *options.columns;
+    if (options.widthMm) plan.look.widthMm = *options.widthMm;
+    if (!options.title.empty()) plan.title = options.title;
+    return plan;
+}
+
 Result<Work> prepare(const Options& options, CommandContext& context) {
     LOFTSCOPE_TRY(const c10::Device device, computeDevice(context.options));
     Work work;
     LOFTSCOPE_TRY(work.scene, sceneRequest(options.scene, device));
-    LOFTSCOPE_TRY(work.methods, loadMethods(options, device, context));
     work.comparison.tile = options.tile;
-    work.comparison.basis = options.basis == "own" ? BasisChoice::Own : BasisChoice::LowRes;
-    for (const std::string& text : options.insets) {
-        LOFTSCOPE_TRY(const Rect rect, parseRect(text));
-        work.comparison.insets.push_back(rect);
-    }
-    if (options.panes.empty()) {
-        work.comparison.panes = {{PaneRequest::Kind::Image, "", {}},
-                                 {PaneRequest::Kind::LowRes, "", {}}};
-        for (const ComparedMethod& method : work.methods)
-            work.comparison.panes.push_back({PaneRequest::Kind::Method, method.key, {}});
-    } else {
-        for (const std::string& text : splitPanes(options.panes)) {
-            LOFTSCOPE_TRY(const PaneRequest pane, parsePane(text));
-            work.comparison.panes.push_back(pane);
-        }
+    std::vector<std::string> keys;
+    for (const std::string& text : options.upsamplers)
+        keys.push_back(text.substr(0, text.find('=')));
+    // What is asked for first: a mistake in it is noticed before any model is read.
+    LOFTSCOPE_TRY(work.comparison.plan, planOf(options, keys));
+    LOFTSCOPE_TRY(work.methods, loadMethods(options, device, context));
+    if (!options.figureOut.empty()) {
+        FigurePlan whole = work.comparison.plan;
+        whole.panes = panesOf(whole, work.methods);
+        LOFTSCOPE_CHECK(writeFigurePlan(options.figureOut, whole));
     }
     return work;
-}
-
-Result<FigureSpec> figureOf(const Scene& scene, const Work& work, const Options& options,
-                            const RunContext& context) {
-    LOFTSCOPE_TRY(FigureSpec figure, compareMethods(scene, work.methods, work.comparison, context));
-    figure.columns = options.columns;
-    figure.title = options.title;
-    return figure;
 }
 
 Result<void> renderOne(const Options& options, CommandContext& context) {
     LOFTSCOPE_TRY(const Work work, prepare(options, context));
     const auto begin = std::chrono::steady_clock::now();
-    LOFTSCOPE_TRY(const Scene scene, makeScene(work.scene, context.run));
+    const SceneRequest& request = work.scene;
+    LOFTSCOPE_TRY(const Scene scene, makeScene(request, context.run));
     reportScene(scene, context);
-    LOFTSCOPE_TRY(const FigureSpec figure, figureOf(scene, work, options, context.run));
+    LOFTSCOPE_TRY(FigureSpec figure,
+                  compareMethods(scene, work.methods, work.comparison, context.run));
+    const FigurePlan& plan = work.comparison.plan;
+    if (plan.rowPerPhoto) {
+        FigureSpec whole;
+        appendRow(whole, std::move(figure), plan, fs::path(request.image).stem().string());
+        figure = std::move(whole);
+    }
     LOFTSCOPE_CHECK(writeFigure(figure, options.out));
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
 
@@ -135,11 +165,7 @@ Result<void> renderOne(const Options& options, CommandContext& context) {
 /// Everything that a figure depends on besides its photo.
 std::string settingsOf(const Options& options, const Work& work, const CommonOptions& common) {
     const SceneOptions& scene = options.scene;
-    nlohmann::ordered_json settings{{"panes", options.panes},
-                                    {"basis", options.basis},
-                                    {"insets", options.insets},
-                                    {"columns", options.columns},
-                                    {"title", options.title},
+    nlohmann::ordered_json settings{{"figure", figureJson(work.comparison.plan)},
                                     {"precision", common.precision},
                                     {"input_size", scene.inputSize},
                                     {"output_size", scene.outputSize},
@@ -169,10 +195,44 @@ Result<std::pair<std::int64_t, std::int64_t>> parseShard(const std::string& text
                 fmt::format("'{}' is no shard: use I/N with I from 1 to N.", text));
 }
 
-Result<void> renderMany(const Options& options, CommandContext& context) {
+/// Reads the backbone once for all photos.
+Result<void> loadSharedBackbone(const Options& options, Work& work, CommandContext& context) {
     if (!options.scene.features.empty())
         return fail(ErrorCode::InvalidArgument,
                     "--features belong to one photo: give one, and a file for --out.");
+    LOFTSCOPE_TRY(LoadedBackbone backbone, loadBackbone(options.scene.backbone, work.scene.device,
+                                                        work.scene.backboneChoices, context.run));
+    for (const std::string& warning : backbone.warnings)
+        context.warn(warning);
+    work.scene.loadedBackbone = std::move(backbone);
+    return {};
+}
+
+/// One figure of all photos, each a row.
+Result<void> renderRows(const Options& options, CommandContext& context) {
+    LOFTSCOPE_TRY(const std::vector<BatchItem> items, planBatch(options.photos));
+    LOFTSCOPE_TRY(Work work, prepare(options, context));
+    LOFTSCOPE_CHECK(loadSharedBackbone(options, work, context));
+    FigureSpec figure;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        context.run.progress(fmt::format("photo {} of {}", i + 1, items.size()),
+                             static_cast<double>(i) / static_cast<double>(items.size()));
+        SceneRequest request = work.scene;
+        request.image = items[i].photo.string();
+        const RunContext quiet{context.run.stop, {}};
+        LOFTSCOPE_TRY(const Scene scene, makeScene(request, quiet));
+        LOFTSCOPE_TRY(FigureSpec row, compareMethods(scene, work.methods, work.comparison, quiet));
+        appendRow(figure, std::move(row), work.comparison.plan, items[i].name);
+    }
+    LOFTSCOPE_CHECK(writeFigure(figure, options.out));
+    context.result["out"] = options.out;
+    context.result["photos"] = items.size();
+    context.text = fmt::format("{}: {} rows of {} panes\n", options.out, items.size(),
+                               figure.panes.size() / items.size());
+    return {};
+}
+
+Result<void> renderMany(const Options& options, CommandContext& context) {
     LOFTSCOPE_TRY(std::vector<BatchItem> items, planBatch(options.photos));
     BatchOptions batch{.folder = options.out, .ending = "." + options.format, .settings = {}};
     if (!options.shard.empty()) {
@@ -181,11 +241,7 @@ Result<void> renderMany(const Options& options, CommandContext& context) {
         batch.journal = fmt::format("manifest-{}-of-{}.jsonl", shard.first, shard.second);
     }
     LOFTSCOPE_TRY(Work work, prepare(options, context));
-    LOFTSCOPE_TRY(LoadedBackbone backbone, loadBackbone(options.scene.backbone, work.scene.device,
-                                                        work.scene.backboneChoices, context.run));
-    for (const std::string& warning : backbone.warnings)
-        context.warn(warning);
-    work.scene.loadedBackbone = std::move(backbone);
+    LOFTSCOPE_CHECK(loadSharedBackbone(options, work, context));
     batch.settings = settingsOf(options, work, context.options);
 
     LOFTSCOPE_TRY(
@@ -197,7 +253,8 @@ Result<void> renderMany(const Options& options, CommandContext& context) {
                      // The batch reports progress by photos, not by the stages of each.
                      const RunContext quiet{context.run.stop, {}};
                      LOFTSCOPE_TRY(const Scene scene, makeScene(request, quiet));
-                     LOFTSCOPE_TRY(const FigureSpec figure, figureOf(scene, work, options, quiet));
+                     LOFTSCOPE_TRY(const FigureSpec figure,
+                                   compareMethods(scene, work.methods, work.comparison, quiet));
                      return writeFigure(figure, output);
                  }));
     context.result["out"] = options.out;
@@ -218,15 +275,24 @@ Result<void> renderMany(const Options& options, CommandContext& context) {
 
 Result<void> run(Options options, CommandContext& context) {
     const bool figure = namesFigure(options.out);
-    if (options.photos.size() == 1 && figure) {
+    std::error_code ignored;
+    const bool onePhoto =
+        options.photos.size() == 1 && !fs::is_directory(options.photos.front(), ignored);
+    if (onePhoto && figure) {
         options.scene.image = options.photos.front();
         return renderOne(options, context);
+    }
+    if (figure && !options.figure.empty()) {
+        std::vector<std::string> none;
+        LOFTSCOPE_TRY(const FigurePlan plan, planOf(options, none));
+        if (plan.rowPerPhoto) return renderRows(options, context);
     }
     if (figure) {
         return fail(
             ErrorCode::InvalidArgument,
-            fmt::format("'{}' is one file, but there are {} photos: give a folder for --out.",
-                        options.out, options.photos.size()));
+            fmt::format("'{}' is one file, but there may be several photos: give a folder for "
+                        "--out, or a figure with a row per photo (--figure matrix).",
+                        options.out));
     }
     if (options.photos.size() == 1 && std::filesystem::path(options.out).has_extension() &&
         !std::filesystem::is_directory(options.out) &&
@@ -263,7 +329,8 @@ void addRenderCommand(CommandLine& line) {
         "A method, or METHOD=WEIGHTS; may be given several times, e.g. -u bilinear -u loftup=FILE");
     command->add_option("--panes", options->panes,
                         "Comma-separated: image, lowres, a method, attention@x,y, similarity@x,y "
-                        "(or attention:METHOD@x,y); x,y in "
+                        "(or attention:METHOD@x,y), self-attention:cls, norm, "
+                        "difference:A:B, with options as docs/figures.md lists them; x,y in "
                         "pixels of the photo. Default: image, lowres and every method");
     command->add_option("--basis", options->basis, "PCA basis of the maps: own, or lowres for all")
         ->capture_default_str()
@@ -271,8 +338,26 @@ void addRenderCommand(CommandLine& line) {
     command->add_option("--inset", options->insets,
                         "x,y,w,h in pixels of the photo: a part to enlarge in every pane; may be "
                         "given several times");
+    command->add_option("--figure", options->figure,
+                        "A file of docs/figures.md, or a preset: comparison, matrix (one figure, "
+                        "a row per photo), attention, teaser; other options change it");
+    command->add_option("--figure-out", options->figureOut,
+                        "Write what --figure could read to make the same figure again");
+    command->add_option("--pick", options->picks,
+                        "x,y in pixels of the photo: marked in every pane, and what attention and "
+                        "similarity without a pixel are about; may be given several times");
+    command
+        ->add_option("--active-pick", options->activePick,
+                     "Number of the --pick of panes that name none, counted from 1")
+        ->check(CLI::Range(1, 1000));
+    command->add_option("--crop", options->crop,
+                        "x,y,w,h in pixels of the photo: only this part in every pane");
+    command
+        ->add_option("--width-mm", options->widthMm,
+                     "Width when printed, e.g. 82.5 for a column of a paper")
+        ->check(CLI::Range(10.0, 2000.0));
     command->add_option("--columns", options->columns, "Panes in a row; 0 chooses")
-        ->check(CLI::Range(0, 12));
+        ->check(CLI::Range(0, 24));
     command->add_option("--title", options->title, "Heading of the figure");
     command->add_option("--tile", options->tile, "Side of the tiles that are computed at once")
         ->capture_default_str()

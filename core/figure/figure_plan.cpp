@@ -66,10 +66,11 @@ Result<FigurePlan> figurePreset(std::string_view name, const std::vector<std::st
         if (plan.panes.size() <= 2) plan.look.widthMm = columnWidthMm;
     } else if (name == "attention") {
         plan.panes = {planned(paneOf(Kind::Image)), planned(paneOf(Kind::Attention))};
+        plan.panes[1].title = "Mean of heads";
         for (int head = 0; head < 4; ++head) {
             PaneView view = paneOf(Kind::Attention);
             view.head = head;
-            plan.panes.push_back(planned(view));
+            plan.panes.push_back({view, fmt::format("Head {}", head + 1), std::nullopt});
         }
         plan.columns = static_cast<int>(plan.panes.size());
     }

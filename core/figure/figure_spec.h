@@ -19,7 +19,8 @@ struct ColorBar {
     ColorMap map = ColorMap::Viridis;
     double low = 0; ///< value of the map's first colour; finite, <= high
     double high = 1;
-    std::string unit; ///< e.g. "cosine similarity", "share of attention"
+    std::string unit;      ///< e.g. "cosine similarity", "share of attention"
+    bool reversed = false; ///< the map's last colour belongs to `low`
 };
 
 /// A picked pixel, drawn the same in every pane.

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The comparison figure: which panes, made from one scene and several methods.
+// From a figure's plan to the figure: every pane computed, from one scene and several methods.
 #pragma once
 
+#include "core/analysis/pca.h"
 #include "core/base/error.h"
 #include "core/base/geometry.h"
 #include "core/base/run_context.h"
+#include "core/figure/figure_plan.h"
 #include "core/figure/figure_spec.h"
 #include "core/pipeline/models.h"
 #include "core/pipeline/scene.h"
 
+#include <map>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace loftscope {
@@ -21,35 +23,28 @@ struct ComparedMethod {
     LoadedUpsampler upsampler;
 };
 
-/// What a pane shows.
-struct PaneRequest {
-    enum class Kind { Image, LowRes, Method, Attention, Similarity };
-    Kind kind = Kind::Image;
-    std::string method; ///< key; for attention and similarity empty means the last method
-                        ///< (similarity also takes "lowres")
-    Pixel pixel;        ///< of attention and similarity, in pixels of the guidance picture as given
-};
-
-/// "image", "lowres", a method's key, "attention@x,y", "attention:METHOD@x,y", "similarity@x,y",
-/// "similarity:METHOD@x,y". Errors: InvalidArgument.
-Result<PaneRequest> parsePane(const std::string& text);
-
-enum class BasisChoice {
-    Own,    ///< each method its own PCA basis: LoftUp does not stay in the backbone's feature space
-    LowRes, ///< the low-res features' basis for all
-};
-
 struct ComparisonRequest {
-    std::vector<PaneRequest> panes;
-    BasisChoice basis = BasisChoice::Own;
+    FigurePlan plan;
     std::int64_t tile = 64;
-    std::vector<Rect> insets; ///< parts to enlarge in every pane, in pixels of the guidance picture
-                              ///< as given; at most 3
+    /// Bases of panes whose basis is "locked", by method ("lowres" among them), e.g. of a clip; a
+    /// method without one has its own.
+    std::map<std::string, PcaBasis> lockedBases;
 };
 
-/// Computes every pane. Picks are numbered in the order of the panes and marked in all of them.
-/// Errors: InvalidArgument (a method that is not there, a pixel outside), those of computing.
+/// How many components a basis needs for these panes.
+std::int64_t componentsOf(const std::vector<PlannedPane>& panes);
+
+/// The panes of a plan, filled in where it has none: photo, low-res, every method.
+std::vector<PlannedPane> panesOf(const FigurePlan& plan,
+                                 const std::vector<ComparedMethod>& methods);
+
+/// Computes every pane. Picks of the plan come first, then pixels that panes name, in the order of
+/// the panes; all are marked in every pane. Errors: InvalidArgument (a method that does not take
+/// part, a pixel outside, a component that there is not), those of computing.
 Result<FigureSpec> compareMethods(const Scene& scene, const std::vector<ComparedMethod>& methods,
                                   const ComparisonRequest& request, const RunContext& context);
+
+/// Puts another photo's panes below, as a row. `plan` has a row per photo; `name` is the photo's.
+void appendRow(FigureSpec& figure, FigureSpec row, const FigurePlan& plan, const std::string& name);
 
 } // namespace loftscope

@@ -271,6 +271,57 @@ TEST_F(CommandLineTest, RenderMakesAFigureOfEveryPhotoAndGoesOnWhereItStopped) {
                   2, "give a folder");
 }
 
+TEST_F(CommandLineTest, RenderDrawsAFigureFromAFile) {
+    const std::string models = std::string(LOFTSCOPE_RESOURCES) + "/models/";
+    const std::string picture = photo("a.png", {60, 80});
+    const auto render = [&](std::vector<std::string> rest) {
+        std::vector<std::string> command{
+            "render", "-b", models + "bootstrap_vit_ti16.safetensors", "-u", "bilinear", "--size",
+            "64",     "-q"};
+        command.insert(command.end(), rest.begin(), rest.end());
+        return runProgram(command);
+    };
+    std::ofstream(path("f.json")) << R"({"loftscope_figure": 1, "preset": "teaser",
+        "panes": ["image", {"show": "bilinear;components=1+2+3", "title": "Ours"},
+                  "norm:bilinear", "self-attention:cls", "similarity:lowres@#1",
+                  "difference:lowres:lowres", "difference;minuend=3;subtrahend=3"],
+        "picks": [[20, 30]], "insets": [[10, 10, 20, 20]], "crop": [4, 4, 70, 50],
+        "width": 120, "font_points": 6, "columns": 4})";
+    const ProgramRun drawn = render({picture, "--figure", path("f.json"), "-o", path("a.svg"),
+                                     "--json", "--figure-out", path("whole.json")});
+    ASSERT_EQ(drawn.exitCode, 0) << drawn.err;
+    std::ostringstream svg;
+    svg << std::ifstream(path("a.svg")).rdbuf();
+    EXPECT_THAT(svg.str(), HasSubstr("width=\"120mm\""));
+    for (const char* text : {">Ours</text>", ">Norm, Bilinear</text>",
+                             ">Self-attention of CLS</text>", ">Similarity to 1, low-res</text>"})
+        EXPECT_THAT(svg.str(), HasSubstr(text));
+    // What --figure-out wrote makes the same figure.
+    ASSERT_EQ(render({picture, "--figure", path("whole.json"), "-o", path("b.svg")}).exitCode, 0);
+    std::ostringstream again;
+    again << std::ifstream(path("b.svg")).rdbuf();
+    EXPECT_EQ(again.str(), svg.str());
+    // One figure of several photos, each a row.
+    const std::string other = photo("b.png", {80, 60});
+    ASSERT_EQ(render({picture, other, "--figure", "matrix", "-o", path("m.svg")}).exitCode, 0);
+    std::ostringstream matrix;
+    matrix << std::ifstream(path("m.svg")).rdbuf();
+    for (const char* text : {">a</text>", ">b</text>", ">Bilinear</text>"})
+        EXPECT_THAT(matrix.str(), HasSubstr(text));
+
+    std::ofstream(path("wrong.json")) << R"({"loftscope_figure": 1, "pane": []})";
+    const ProgramRun wrong = render({picture, "--figure", path("wrong.json"), "-o", path("c.png")});
+    EXPECT_EQ(wrong.exitCode, 1);
+    EXPECT_THAT(wrong.err, HasSubstr("did you mean 'panes'?"));
+    const ProgramRun unpicked = render({picture, "--figure", "attention", "-o", path("c.png")});
+    EXPECT_EQ(unpicked.exitCode, 2);
+    EXPECT_THAT(unpicked.err, HasSubstr("--pick x,y"));
+    const ProgramRun preset = render({picture, "--figure", "colage", "-o", path("c.png")});
+    EXPECT_EQ(preset.exitCode, 2);
+    EXPECT_THAT(preset.err, HasSubstr("comparison, matrix"));
+    EXPECT_FALSE(fs::exists(path("c.png")));
+}
+
 TEST_F(CommandLineTest, MapsPixelsOfThePhotoToTheOutput) {
     const std::string picture = photo("photo.png", {120, 200});
     const auto outcome =

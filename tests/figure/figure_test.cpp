@@ -442,6 +442,66 @@ TEST_F(Figure, ChoosesColumnsByNumberAndShape) {
     EXPECT_EQ(columns(4, {1, 8}), 1U);
 }
 
+TEST_F(Figure, IsAsWideAsAColumnOfAPaper) {
+    FigureSpec spec;
+    spec.columns = 3;
+    for (int i = 0; i < 6; ++i)
+        spec.panes.push_back(paneOf(plain({20, 30})));
+    spec.panes[5].bar = ColorBar{ColorMap::Magma, 0, 1, "cosine similarity"};
+    spec.look = {.widthMm = 82.5, .fontPoints = 8, .dotsPerInch = 600, .textAsPaths = false};
+    const FigureLayout layout = layoutOf(spec);
+    const Image figure = paintingOf(spec);
+    EXPECT_EQ(figure.width(), std::lround(82.5 / 25.4 * 600));
+    EXPECT_NEAR(layout.pointsPerUnit * letters::title, 8, 1e-9);
+    // The panes fill the width.
+    EXPECT_LT(layout.panes[0].picture.left() * layout.pointsPerUnit, 1);
+    EXPECT_NEAR(layout.panes[2].picture.right() * layout.pointsPerUnit, 82.5 / 25.4 * 72, 1);
+    // Larger letters leave less height for nothing, but the width is the same.
+    spec.look.fontPoints = 12;
+    EXPECT_EQ(paintingOf(spec).width(), figure.width());
+    spec.look.widthMm = 10;
+    const auto narrow = layOut(spec);
+    ASSERT_FALSE(narrow);
+    EXPECT_THAT(narrow.error().message, HasSubstr("do not fit"));
+    spec.look.dotsPerInch = 0;
+    EXPECT_FALSE(layOut(spec));
+}
+
+TEST_F(Figure, NamesRowsAndColumnsOutside) {
+    FigureSpec spec;
+    spec.columns = 2;
+    for (int i = 0; i < 4; ++i)
+        spec.panes.push_back(paneOf(plain({20, 30}), ""));
+    const FigureLayout without = layoutOf(spec);
+    spec.columnLabels = {"Image", "LoftUp"};
+    spec.rowLabels = {"parrots", "owl"};
+    const FigureLayout layout = layoutOf(spec);
+    ASSERT_EQ(layout.columnLabels.size(), 2U);
+    ASSERT_EQ(layout.rowLabels.size(), 2U);
+    EXPECT_GT(layout.size.height(), without.size.height());
+    const Image figure = paintingOf(spec);
+    for (std::size_t i = 0; i < 2; ++i) {
+        EXPECT_FALSE(isBlank(figure, layout.columnLabels[i], spec.scale));
+        EXPECT_FALSE(isBlank(figure, layout.rowLabels[i], spec.scale));
+        EXPECT_LE(layout.columnLabels[i].bottom(), layout.panes[0].box.top());
+        EXPECT_LE(layout.rowLabels[i].right(), layout.panes[0].box.left());
+        EXPECT_NEAR(layout.columnLabels[i].center().x(), layout.panes[i].box.center().x(), 1);
+        EXPECT_NEAR(layout.rowLabels[i].center().y(), layout.panes[2 * i].box.center().y(), 1);
+    }
+}
+
+TEST_F(Figure, TurnsAColourBarAround) {
+    FigureSpec spec;
+    spec.panes = {paneOf(plain({200, 300}))};
+    spec.panes[0].bar = ColorBar{ColorMap::Viridis, 0, 1, "", true};
+    const QRectF bar = layoutOf(spec).panes[0].bar->bar;
+    const Color left =
+        at(paintingOf(spec), (bar.left() + 0.5) * spec.scale, bar.center().y() * spec.scale);
+    const auto last = colorAt(ColorMap::Viridis, 1);
+    EXPECT_NEAR(left[0], last[0], 3);
+    EXPECT_NEAR(left[2], last[2], 3);
+}
+
 TEST_F(Figure, RefusesWhatCannotBePainted) {
     const auto refused = [](const FigureSpec& spec) {
         const auto result = paintFigure(spec);
@@ -514,6 +574,48 @@ TEST_F(FigureFile, SvgKeepsTextAsText) {
     EXPECT_THAT(svg, HasSubstr(">Low-res</text>"));
     EXPECT_THAT(svg, HasSubstr("First note."));
     EXPECT_THAT(svg, HasSubstr("data:image/png;base64"));
+}
+
+TEST_F(FigureFile, TextCanBeOutlines) {
+    spec_.look.textAsPaths = true;
+    EXPECT_THAT(written("figure.svg"), Not(HasSubstr("</text>")));
+    EXPECT_THAT(written("figure.pdf"), Not(HasSubstr("/FontFile2")));
+}
+
+TEST_F(FigureFile, IsTheSameBytesEveryTime) {
+    for (const std::string ending : {"png", "pdf", "svg"}) {
+        const std::string first = written("first." + ending);
+        // Dates in files count whole seconds.
+        ::sleep(ending == "pdf" ? 2 : 0);
+        EXPECT_EQ(written("second." + ending), first) << ending;
+    }
+}
+
+TEST_F(FigureFile, PdfWithoutADateIsStillWhole) {
+    const std::string pdf = written("figure.pdf");
+    EXPECT_THAT(pdf, Not(HasSubstr("CreationDate")));
+    // Every offset of the table points at the object of its number.
+    const std::size_t table = std::stoul(pdf.substr(pdf.rfind("startxref") + 9));
+    ASSERT_EQ(pdf.substr(table, 4), "xref");
+    std::istringstream lines(pdf.substr(table));
+    std::string word;
+    std::size_t first = 0;
+    std::size_t count = 0;
+    lines >> word >> first >> count;
+    ASSERT_GT(count, 5U);
+    for (std::size_t i = 0; i < count; ++i) {
+        std::size_t offset = 0;
+        std::string generation;
+        std::string kind;
+        lines >> offset >> generation >> kind;
+        if (kind != "n") continue;
+        EXPECT_THAT(pdf.substr(offset, 20), StartsWith(std::to_string(first + i) + " 0 obj"));
+    }
+}
+
+TEST_F(FigureFile, SvgHasItsSizeInMillimetres) {
+    spec_.look.widthMm = 82.5;
+    EXPECT_THAT(written("figure.svg"), HasSubstr("width=\"82.5mm\""));
 }
 
 TEST_F(FigureFile, OtherPictureFormatsWorkAndUnknownOnesAreNamed) {

@@ -14,9 +14,17 @@ namespace loftscope {
 
 namespace {
 
-constexpr qreal margin = 20;
-constexpr qreal columnGap = 18;
-constexpr qreal rowGap = 22;
+/// What differs between a figure to look at and one for a column of a paper, where every
+/// millimetre counts.
+struct Spacing {
+    qreal margin;
+    qreal columnGap;
+    qreal rowGap;
+    qreal minimalContentWidth;
+};
+constexpr Spacing roomy{20, 18, 22, 320};
+constexpr Spacing printed{1, 6, 9, 0};
+constexpr qreal labelGap = 5;        ///< between row and column labels and the panes
 constexpr qreal figureTitleGap = 14; ///< below the figure's title
 constexpr qreal titleGap = 1;        ///< between a pane's title and its subtitle
 constexpr qreal pictureGap = 6;      ///< between the lines of text and the picture
@@ -26,9 +34,11 @@ constexpr qreal tickGap = 5; ///< between the bar and its labels; the tick marks
 constexpr qreal maximalBarWidth = 320;
 constexpr qreal notesGap = 18;
 constexpr qreal noteGap = 3;
-constexpr qreal minimalContentWidth = 320;
 /// A pane's picture is at most this much higher than the pane is wide.
 constexpr qreal maximalHeightToWidth = 1.25;
+constexpr qreal maximalHeightOnPaper = 3;
+/// Half a point for a pixel at 1x: four panes in a row are as wide as a page is high.
+constexpr qreal pointsPerUnitOnScreen = 0.5;
 /// A column never gets narrower than this share of `paneWidth`: titles need room.
 constexpr qreal minimalColumn = 0.6;
 constexpr qreal maximalSide = 32767; ///< of QImage, for painting
@@ -57,6 +67,16 @@ Result<void> check(const FigureSpec& spec) {
         return fail(ErrorCode::InvalidArgument, std::move(message));
     };
     if (spec.panes.empty()) return invalid("A figure needs at least one pane.");
+    const FigureLook& look = spec.look;
+    const auto inRange = [](double value, double least, double most) {
+        return value >= least && value <= most;
+    };
+    if (look.widthMm != 0 && !(inRange(look.widthMm, 10, 2000) && inRange(look.fontPoints, 2, 72) &&
+                               inRange(look.dotsPerInch, 20, 4800)))
+        return invalid(fmt::format("A figure of {} mm with letters of {} points at {} dots per "
+                                   "inch cannot be painted: give 10 to 2000 mm, 2 to 72 points and "
+                                   "20 to 4800 dots per inch.",
+                                   look.widthMm, look.fontPoints, look.dotsPerInch));
     if (spec.paneWidth <= 0 || spec.columns < 0 || !(spec.scale > 0) || !std::isfinite(spec.scale))
         return invalid(fmt::format("A figure with panes of {} pixels at scale {} cannot be "
                                    "painted: give positive numbers.",
@@ -128,20 +148,44 @@ qreal barBlockHeight() {
 
 Result<FigureLayout> layOut(const FigureSpec& spec) {
     LOFTSCOPE_CHECK(check(spec));
-    const auto snapped = [&](qreal value) { return std::round(value * spec.scale) / spec.scale; };
-    const auto atLeastOnePixel = [&](qreal length) {
-        return std::max(snapped(length), 1 / spec.scale);
+    FigureLayout layout;
+    const bool forPaper = spec.look.widthMm > 0;
+    const Spacing& spacing = forPaper ? printed : roomy;
+    const qreal margin = spacing.margin;
+    layout.pointsPerUnit = forPaper ? spec.look.fontPoints / letters::title : pointsPerUnitOnScreen;
+    layout.pixelsPerUnit =
+        forPaper ? spec.look.dotsPerInch / 72 * layout.pointsPerUnit : spec.scale;
+    const auto snapped = [&](qreal value) {
+        return std::round(value * layout.pixelsPerUnit) / layout.pixelsPerUnit;
     };
+    const auto atLeastOnePixel = [&](qreal length) {
+        return std::max(snapped(length), 1 / layout.pixelsPerUnit);
+    };
+    const qreal labelHeight = lineHeight(letters::title, Weight::Bold);
+    const qreal rowLabelWidth = spec.rowLabels.empty() ? 0 : labelHeight + labelGap;
     const std::vector<qreal> aspects = shownAspects(spec);
-    const Grid grid = gridFor(spec, aspects);
+    Grid grid = gridFor(spec, aspects);
+    if (forPaper) {
+        const qreal whole = spec.look.widthMm / 25.4 * 72 / layout.pointsPerUnit;
+        const auto columns = static_cast<qreal>(grid.columns);
+        grid.paneWidth =
+            (whole - 2 * margin - rowLabelWidth - spacing.columnGap * (columns - 1)) / columns;
+        constexpr qreal leastWidth = 20;
+        if (grid.paneWidth < leastWidth)
+            return fail(ErrorCode::InvalidArgument,
+                        fmt::format("{} panes side by side do not fit into {} mm: use fewer "
+                                    "columns, smaller letters or a wider figure.",
+                                    grid.columns, spec.look.widthMm));
+    }
     const std::size_t count = spec.panes.size();
     const std::size_t rows = (count + grid.columns - 1) / grid.columns;
 
-    std::vector<qreal> columnWidths(grid.columns, minimalColumn * grid.paneWidth);
+    std::vector<qreal> columnWidths(grid.columns, (forPaper ? 1 : minimalColumn) * grid.paneWidth);
     std::vector<QSizeF> pictureSizes;
     for (std::size_t i = 0; i < count; ++i) {
         const qreal height =
-            std::min(grid.paneWidth / aspects[i], maximalHeightToWidth * grid.paneWidth);
+            std::min(grid.paneWidth / aspects[i],
+                     (forPaper ? maximalHeightOnPaper : maximalHeightToWidth) * grid.paneWidth);
         pictureSizes.emplace_back(atLeastOnePixel(height * aspects[i]), atLeastOnePixel(height));
         qreal& columnWidth = columnWidths[i % grid.columns];
         columnWidth = std::max(columnWidth, pictureSizes.back().width());
@@ -150,16 +194,23 @@ Result<FigureLayout> layOut(const FigureSpec& spec) {
         width = snapped(width);
     const qreal contentWidth =
         std::max(std::accumulate(columnWidths.begin(), columnWidths.end(), qreal{0}) +
-                     columnGap * static_cast<qreal>(grid.columns - 1),
-                 minimalContentWidth);
+                     spacing.columnGap * static_cast<qreal>(grid.columns - 1) + rowLabelWidth,
+                 spacing.minimalContentWidth);
 
-    FigureLayout layout;
     layout.panes.resize(count);
     qreal y = margin;
     if (!spec.title.empty()) {
         const qreal height = lineHeight(letters::figureTitle, Weight::Bold);
         layout.title = {margin, y, contentWidth, height};
         y += height + figureTitleGap;
+    }
+    if (!spec.columnLabels.empty()) {
+        qreal x = margin + rowLabelWidth;
+        for (std::size_t i = 0; i < std::min(spec.columnLabels.size(), grid.columns); ++i) {
+            layout.columnLabels.emplace_back(snapped(x), y, columnWidths[i], labelHeight);
+            x += columnWidths[i] + spacing.columnGap;
+        }
+        y += labelHeight + labelGap;
     }
     for (std::size_t row = 0; row < rows; ++row) {
         const std::size_t begin = row * grid.columns;
@@ -179,7 +230,9 @@ Result<FigureLayout> layOut(const FigureSpec& spec) {
         const qreal header = titleHeight + (titles && subtitles ? titleGap : 0) + subtitleHeight +
                              (titles || subtitles ? pictureGap : 0);
         const qreal top = snapped(y + header);
-        qreal x = margin;
+        if (row < spec.rowLabels.size())
+            layout.rowLabels.emplace_back(margin, top, labelHeight, snapped(height));
+        qreal x = margin + rowLabelWidth;
         for (std::size_t i = begin; i < end; ++i) {
             const FigurePane& pane = spec.panes[i];
             PaneLayout& place = layout.panes[i];
@@ -209,30 +262,31 @@ Result<FigureLayout> layOut(const FigureSpec& spec) {
                             lineHeight(letters::ticks)};
                 place.bar = std::move(bar);
             }
-            x += width + columnGap;
+            x += width + spacing.columnGap;
         }
-        y = top + snapped(height) + (bars ? barBlockHeight() : 0) + rowGap;
+        y = top + snapped(height) + (bars ? barBlockHeight() : 0) + spacing.rowGap;
     }
-    y -= rowGap;
+    y -= spacing.rowGap;
     if (!spec.notes.empty()) {
         y += notesGap;
-        const QFontMetricsF metrics(figureFont(letters::notes));
         for (const std::string& note : spec.notes) {
-            const QRectF needed = metrics.boundingRect(QRectF(0, 0, contentWidth, 1e6),
-                                                       Qt::TextWordWrap | Qt::AlignLeft,
-                                                       QString::fromStdString(note));
-            layout.notes.emplace_back(margin, y, contentWidth, std::ceil(needed.height()));
+            const std::size_t lines = wrappedText(note, letters::notes, contentWidth).size();
+            layout.notes.emplace_back(margin, y, contentWidth,
+                                      static_cast<qreal>(std::max<std::size_t>(lines, 1)) *
+                                          lineHeight(letters::notes));
             y = layout.notes.back().bottom() + noteGap;
         }
         y -= noteGap;
     }
     layout.size = {std::ceil(contentWidth + 2 * margin), std::ceil(y + margin)};
-    if (std::max(layout.size.width(), layout.size.height()) * spec.scale > maximalSide)
+    if (forPaper)
+        layout.size = {spec.look.widthMm / 25.4 * 72 / layout.pointsPerUnit, snapped(y + margin)};
+    if (std::max(layout.size.width(), layout.size.height()) * layout.pixelsPerUnit > maximalSide)
         return fail(ErrorCode::InvalidArgument,
                     fmt::format("The figure would be {:.0f} x {:.0f} pixels, more than {:.0f} on a "
                                 "side: use fewer panes, narrower panes or a smaller scale.",
-                                layout.size.width() * spec.scale, layout.size.height() * spec.scale,
-                                maximalSide));
+                                layout.size.width() * layout.pixelsPerUnit,
+                                layout.size.height() * layout.pixelsPerUnit, maximalSide));
     return layout;
 }
 

@@ -40,10 +40,15 @@ struct PaneLayout {
     std::optional<BarLayout> bar;
 };
 
-/// In pixels at 1x. The edges of boxes and pictures lie on whole pixels of the file.
+/// In units: pixels at 1x, where a pane's title is 13 high. The edges of boxes and pictures lie on
+/// whole pixels of the file.
 struct FigureLayout {
     QSizeF size;
+    qreal pixelsPerUnit = 1; ///< of pictures and of pixel formats
+    qreal pointsPerUnit = 1; ///< when printed
     QRectF title;
+    std::vector<QRectF> columnLabels; ///< one line each
+    std::vector<QRectF> rowLabels;    ///< one line each, to be read upwards
     std::vector<PaneLayout> panes;
     std::vector<QRectF> notes; ///< one paragraph each
 };

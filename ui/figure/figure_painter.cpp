@@ -97,10 +97,12 @@ Image croppedTo(const Image& picture, const Rect& part) {
 class FigurePainter {
 public:
     /// `pixelsPerUnit`: of pictures. `toPixels`: the device is made of exactly these pixels.
-    FigurePainter(QPainter& painter, qreal pixelsPerUnit, bool toPixels)
+    /// `textAsPaths`: outlines instead of letters.
+    FigurePainter(QPainter& painter, qreal pixelsPerUnit, bool toPixels, bool textAsPaths)
         : painter_(painter)
         , pixelsPerUnit_(pixelsPerUnit)
-        , toPixels_(toPixels) {
+        , toPixels_(toPixels)
+        , textAsPaths_(textAsPaths) {
         painter_.setRenderHint(QPainter::Antialiasing);
         painter_.setRenderHint(QPainter::TextAntialiasing);
     }
@@ -108,23 +110,72 @@ public:
     void paint(const FigureSpec& spec, const FigureLayout& layout) {
         painter_.fillRect(QRectF(QPointF(), layout.size), Qt::white);
         line(spec.title, letters::figureTitle, Weight::Bold, ink, layout.title);
+        // All titles in the size of the one that has to be smallest.
+        for (std::size_t i = 0; i < spec.panes.size(); ++i)
+            if (!spec.panes[i].title.empty())
+                titleSize_ =
+                    std::min(titleSize_, fittedText(spec.panes[i].title, letters::title,
+                                                    Weight::Bold, layout.panes[i].title.width())
+                                             .font.pixelSize());
         for (std::size_t i = 0; i < spec.panes.size(); ++i)
             pane(spec.panes[i], layout.panes[i]);
-        painter_.setFont(figureFont(letters::notes));
-        painter_.setPen(quietInk);
+        for (std::size_t i = 0; i < layout.columnLabels.size(); ++i)
+            label(spec.columnLabels[i], layout.columnLabels[i].width(),
+                  layout.columnLabels[i].center(), 0);
+        for (std::size_t i = 0; i < layout.rowLabels.size(); ++i)
+            label(spec.rowLabels[i], layout.rowLabels[i].height(), layout.rowLabels[i].center(),
+                  -90);
         for (std::size_t i = 0; i < spec.notes.size(); ++i)
-            painter_.drawText(layout.notes[i], Qt::TextWordWrap | Qt::AlignLeft,
-                              toQString(spec.notes[i]));
+            note(spec.notes[i], layout.notes[i]);
     }
 
 private:
-    void line(const std::string& text, int pixels, Weight weight, const QColor& color,
+    void line(const std::string& words, int pixels, Weight weight, const QColor& color,
               const QRectF& place) {
-        if (text.empty()) return;
-        const FittedText fitted = fittedText(text, pixels, weight, place.width());
-        painter_.setFont(fitted.font);
+        if (words.empty()) return;
+        const FittedText fitted = fittedText(words, pixels, weight, place.width());
+        text(QPointF(place.left(), place.bottom() - QFontMetricsF(fitted.font).descent()),
+             fitted.text, fitted.font, color);
+    }
+
+    void text(const QPointF& baseline, const QString& words, const QFont& font,
+              const QColor& color) {
+        if (textAsPaths_) {
+            QPainterPath outline;
+            outline.addText(baseline, font, words);
+            painter_.fillPath(outline, color);
+            return;
+        }
+        painter_.setFont(font);
         painter_.setPen(color);
-        painter_.drawText(place, Qt::AlignLeft | Qt::AlignBottom | Qt::TextSingleLine, fitted.text);
+        painter_.drawText(baseline, words);
+    }
+
+    /// A row's or a column's name, centred; `degrees` clockwise.
+    void label(const std::string& words, qreal length, const QPointF& centre, qreal degrees) {
+        if (words.empty()) return;
+        const FittedText fitted = fittedText(words, letters::title, Weight::Bold, length);
+        const QFontMetricsF metrics(fitted.font);
+        painter_.save();
+        painter_.translate(centre);
+        painter_.rotate(degrees);
+        text(QPointF(-metrics.horizontalAdvance(fitted.text) / 2,
+                     (metrics.ascent() - metrics.descent()) / 2),
+             fitted.text, fitted.font, ink);
+        painter_.restore();
+    }
+
+    void note(const std::string& words, const QRectF& place) {
+        const QFont font = figureFont(letters::notes);
+        const QFontMetricsF metrics(font);
+        const std::vector<QString> lines = wrappedText(words, letters::notes, place.width());
+        const qreal lineHeight =
+            place.height() / static_cast<qreal>(std::max<std::size_t>(lines.size(), 1));
+        qreal baseline = place.top() + metrics.ascent();
+        for (const QString& each : lines) {
+            text(QPointF(place.left(), baseline), each, font, quietInk);
+            baseline += lineHeight;
+        }
     }
 
     void image(const QRectF& place, const Image& pixels) {
@@ -141,7 +192,7 @@ private:
     }
 
     void pane(const FigurePane& pane, const PaneLayout& place) {
-        line(pane.title, letters::title, Weight::Bold, ink, place.title);
+        line(pane.title, titleSize_, Weight::Bold, ink, place.title);
         line(pane.subtitle, letters::subtitle, Weight::Regular, quietInk, place.subtitle);
         const qreal edge = 1 / pixelsPerUnit_;
         painter_.fillRect(place.box.adjusted(-edge, -edge, edge, edge), hairline);
@@ -220,26 +271,26 @@ private:
         std::vector<std::uint8_t> row;
         for (std::int64_t x = 0; x < width; ++x) {
             const float share = (static_cast<float>(x) + 0.5F) / static_cast<float>(width);
-            const auto color = colorAt(bar.map, range > 0 ? share : 0.5F);
+            const float t = bar.reversed ? 1 - share : share;
+            const auto color = colorAt(bar.map, range > 0 ? t : 0.5F);
             row.insert(row.end(), color.begin(), color.end());
         }
         const qreal edge = 1 / pixelsPerUnit_;
         painter_.fillRect(place.bar.adjusted(-edge, -edge, edge, edge), hairline);
         image(place.bar, enlargedCells(Image({1, width}, std::move(row)), {height, width}));
 
-        painter_.setFont(figureFont(letters::ticks));
-        const QFontMetricsF metrics(painter_.font());
+        const QFont font = figureFont(letters::ticks);
+        const QFontMetricsF metrics(font);
         for (const Tick& tick : place.axis.ticks) {
             const double share = range > 0 ? (tick.value - bar.low) / range : 0.5;
             const qreal x = place.bar.left() + share * place.bar.width();
             painter_.setPen(QPen(quietInk, 0.8));
             painter_.drawLine(QPointF(x, place.bar.bottom()), QPointF(x, place.bar.bottom() + 3));
-            const QString text = toQString(tick.label);
-            const qreal textWidth = metrics.horizontalAdvance(text);
+            const QString number = toQString(tick.label);
+            const qreal textWidth = metrics.horizontalAdvance(number);
             const qreal left =
                 std::clamp(x - textWidth / 2, place.bar.left(), place.bar.right() - textWidth);
-            painter_.setPen(ink);
-            painter_.drawText(QPointF(left, place.labelTop + metrics.ascent()), text);
+            text(QPointF(left, place.labelTop + metrics.ascent()), number, font, ink);
         }
         std::string unit = bar.unit;
         if (!place.axis.factor.empty())
@@ -263,15 +314,15 @@ private:
         if (marker.label.empty()) return;
         const QFont font = figureFont(letters::marker, Weight::Bold);
         const QFontMetricsF metrics(font);
-        const QString text = toQString(marker.label);
-        const qreal width = metrics.horizontalAdvance(text);
+        const QString words = toQString(marker.label);
+        const qreal width = metrics.horizontalAdvance(words);
         constexpr qreal distance = radius + 4;
         // Right of the ring, or left of it at the picture's right edge.
         qreal x = centre.x() + distance;
         if (x + width > picture.right() - 2) x = centre.x() - distance - width;
         const qreal baseline = centre.y() + metrics.capHeight() / 2;
         QPainterPath outline;
-        outline.addText(QPointF(x, baseline), font, text);
+        outline.addText(QPointF(x, baseline), font, words);
         painter_.setPen(
             QPen(QColor(0x11, 0x11, 0x11), 3, Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
         painter_.drawPath(outline);
@@ -281,19 +332,21 @@ private:
     QPainter& painter_;
     qreal pixelsPerUnit_;
     bool toPixels_;
+    bool textAsPaths_;
+    int titleSize_ = letters::title;
 };
 
 Result<QImage> painted(const FigureSpec& spec) {
     LOFTSCOPE_CHECK(ensureGuiApplication());
     LOFTSCOPE_TRY(const FigureLayout layout, layOut(spec));
-    QImage canvas((layout.size * spec.scale).toSize(), QImage::Format_RGB888);
+    QImage canvas((layout.size * layout.pixelsPerUnit).toSize(), QImage::Format_RGB888);
     if (canvas.isNull())
         return fail(ErrorCode::OutOfMemory,
                     "Not enough memory for the figure: use a smaller scale.");
     canvas.fill(Qt::white);
     QPainter painter(&canvas);
-    painter.scale(spec.scale, spec.scale);
-    FigurePainter(painter, spec.scale, true).paint(spec, layout);
+    painter.scale(layout.pixelsPerUnit, layout.pixelsPerUnit);
+    FigurePainter(painter, layout.pixelsPerUnit, true, false).paint(spec, layout);
     return canvas;
 }
 
@@ -310,7 +363,8 @@ std::string endingOf(const std::filesystem::path& path) {
 
 Result<QByteArray> asPng(const FigureSpec& spec) {
     LOFTSCOPE_TRY(QImage canvas, painted(spec));
-    constexpr int dotsPerMetre = 11811; // 300 per inch
+    const int dotsPerMetre =
+        qRound((spec.look.widthMm > 0 ? spec.look.dotsPerInch : 300.0) / 0.0254);
     canvas.setDotsPerMeterX(dotsPerMetre);
     canvas.setDotsPerMeterY(dotsPerMetre);
     canvas.setText(QStringLiteral("Software"), QStringLiteral("LoftScope"));
@@ -328,11 +382,32 @@ Result<QByteArray> asPng(const FigureSpec& spec) {
     return bytes;
 }
 
+/// The PDF without the time at which it was made, so that the same figure gives the same bytes. The
+/// table of offsets at its end is adapted; a file of another build than Qt's is left as it is.
+QByteArray withoutDate(const QByteArray& pdf) {
+    const qsizetype begin = pdf.indexOf("/CreationDate (");
+    const qsizetype end = begin < 0 ? -1 : pdf.indexOf(")\n", begin);
+    const qsizetype table = pdf.lastIndexOf("\nxref\n");
+    const qsizetype trailer = pdf.lastIndexOf("\nstartxref\n");
+    if (end < 0 || table < end || trailer < table) return pdf;
+    const qsizetype removed = end + 2 - begin;
+    constexpr qsizetype digits = 10; // of an offset
+    QByteArray offsets = pdf.mid(table, trailer - table);
+    for (qsizetype at = offsets.indexOf(" 00000 n"); at >= digits;
+         at = offsets.indexOf(" 00000 n", at + 1)) {
+        const qsizetype offset = offsets.mid(at - digits, digits).toLongLong();
+        if (offset > begin)
+            offsets.replace(at - digits, digits,
+                            QByteArray::number(offset - removed).rightJustified(digits, '0'));
+    }
+    QByteArray result = pdf.left(begin) + pdf.mid(end + 2, table - end - 2) + offsets;
+    result += "\nstartxref\n" + QByteArray::number(table + 1 - removed) + "\n%%EOF\n";
+    return result;
+}
+
 Result<QByteArray> asPdf(const FigureSpec& spec) {
     LOFTSCOPE_CHECK(ensureGuiApplication());
     LOFTSCOPE_TRY(const FigureLayout layout, layOut(spec));
-    // Half a point for a pixel at 1x: four panes in a row are as wide as a page is high.
-    constexpr qreal pointsPerUnit = 0.5;
     QByteArray bytes;
     QBuffer buffer(&bytes);
     buffer.open(QIODevice::WriteOnly);
@@ -342,16 +417,18 @@ Result<QByteArray> asPdf(const FigureSpec& spec) {
     constexpr int resolution = 1200;
     writer.setResolution(resolution);
     writer.setPageMargins(QMarginsF());
-    writer.setPageSize(
-        QPageSize(layout.size * pointsPerUnit, QPageSize::Point, {}, QPageSize::ExactMatch));
+    // Pages have whole points.
+    const QSizeF points = layout.size * layout.pointsPerUnit;
+    writer.setPageSize(QPageSize(QSizeF(std::ceil(points.width()), std::ceil(points.height())),
+                                 QPageSize::Point, {}, QPageSize::ExactMatch));
     QPainter painter(&writer);
     // Without it, pictures would be stored as JPEG, which is fatal for false colours.
     painter.setRenderHint(QPainter::LosslessImageRendering);
-    const qreal unit = pointsPerUnit / 72 * resolution;
+    const qreal unit = layout.pointsPerUnit / 72 * resolution;
     painter.scale(unit, unit);
-    FigurePainter(painter, spec.scale, false).paint(spec, layout);
+    FigurePainter(painter, layout.pixelsPerUnit, false, spec.look.textAsPaths).paint(spec, layout);
     painter.end();
-    return bytes;
+    return withoutDate(bytes);
 }
 
 Result<QByteArray> asSvg(const FigureSpec& spec) {
@@ -362,13 +439,16 @@ Result<QByteArray> asSvg(const FigureSpec& spec) {
     buffer.open(QIODevice::WriteOnly);
     QSvgGenerator generator;
     generator.setOutputDevice(&buffer);
-    generator.setResolution(96);
-    generator.setSize(layout.size.toSize());
+    // Its size is in whole pixels: fine ones, where millimetres count.
+    constexpr int resolution = 25400; // a micrometre each
+    const qreal perUnit = spec.look.widthMm > 0 ? layout.pointsPerUnit / 72 * resolution : 1;
+    generator.setResolution(spec.look.widthMm > 0 ? resolution : 96);
+    generator.setSize((layout.size * perUnit).toSize());
     generator.setViewBox(QRectF(QPointF(), layout.size));
     generator.setTitle(toQString(spec.title));
     generator.setDescription(toQString(joined(spec.notes)));
     QPainter painter(&generator);
-    FigurePainter(painter, spec.scale, false).paint(spec, layout);
+    FigurePainter(painter, layout.pixelsPerUnit, false, spec.look.textAsPaths).paint(spec, layout);
     painter.end();
     return bytes;
 }

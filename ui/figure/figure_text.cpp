@@ -4,6 +4,7 @@
 #include <QFontDatabase>
 #include <QFontMetricsF>
 #include <QStringList>
+#include <QTextLayout>
 
 namespace loftscope {
 
@@ -41,6 +42,18 @@ FittedText fittedText(const std::string& text, int pixels, Weight weight, qreal 
     }
     const QFont font = figureFont(smallest, weight);
     return {QFontMetricsF(font).elidedText(line, Qt::ElideRight, width), font};
+}
+
+std::vector<QString> wrappedText(const std::string& text, int pixels, qreal width) {
+    std::vector<QString> lines;
+    QTextLayout layout(QString::fromStdString(text).simplified(), figureFont(pixels));
+    layout.beginLayout();
+    for (QTextLine line = layout.createLine(); line.isValid(); line = layout.createLine()) {
+        line.setLineWidth(width);
+        lines.push_back(layout.text().mid(line.textStart(), line.textLength()).trimmed());
+    }
+    layout.endLayout();
+    return lines;
 }
 
 } // namespace loftscope

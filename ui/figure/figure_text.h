@@ -7,6 +7,7 @@
 #include <QtGlobal>
 
 #include <string>
+#include <vector>
 
 namespace loftscope {
 
@@ -24,5 +25,8 @@ struct FittedText {
 /// `text` on one line of at most `width`: set up to a fifth smaller, and shortened by an ellipsis
 /// if that is not enough.
 FittedText fittedText(const std::string& text, int pixels, Weight weight, qreal width);
+
+/// `text` broken at spaces into lines of at most `width`.
+std::vector<QString> wrappedText(const std::string& text, int pixels, qreal width);
 
 } // namespace loftscope
