@@ -2,10 +2,16 @@
 // loftscope render: a labelled comparison figure of one photo.
 #include "app/commands.h"
 #include "app/scene_options.h"
+#include "core/analysis/attention_statistics.h"
+#include "core/analysis/pca_file.h"
+#include "core/base/file.h"
 #include "core/base/guard.h"
 #include "core/figure/figure_file.h"
+#include "core/image/clip.h"
+#include "core/image/map_file.h"
 #include "core/pipeline/batch.h"
 #include "core/pipeline/comparison.h"
+#include "core/session/session_file.h"
 #include "ui/figure/figure_painter.h"
 
 #include <fmt/format.h>
@@ -35,8 +41,11 @@ struct Options {
     int activePick = 1;
     std::string crop;
     std::optional<double> widthMm;
-    std::int64_t frame = 0;
+    std::int64_t frame = -1; ///< of a clip; below 0: the photo is none
     std::string figureOut;
+    std::string data;
+    std::string dataFormat = "npy";
+    std::optional<FigurePlan> session; ///< what a session shows
     std::vector<std::string> photos;
     std::string format = "png";
     std::string shard;
@@ -72,7 +81,7 @@ struct Work {
 
 /// The plan of --figure with what the other options change of it.
 Result<FigurePlan> planOf(const Options& options, const std::vector<std::string>& methods) {
-    FigurePlan plan;
+    FigurePlan plan = options.session.value_or(FigurePlan());
     if (!options.figure.empty()) {
         LOFTSCOPE_TRY(plan, readFigurePlan(options.figure, methods));
     }
@@ -132,14 +141,107 @@ Result<Work> prepare(const Options& options, CommandContext& context) {
     return work;
 }
 
+/// Writes the numbers behind a figure, each with how it was made.
+Result<void> writeData(const Options& options, const Scene& scene, const Work& work,
+                       const FigureData& data, CommandContext& context) {
+    const fs::path folder = options.data;
+    std::error_code failed;
+    fs::create_directories(folder, failed);
+    if (!fs::is_directory(folder, failed))
+        return fail(ErrorCode::WriteFailed,
+                    fmt::format("The folder '{}' cannot be made: choose another for --data.",
+                                options.data));
+    Scene described = scene;
+    for (const ComparedMethod& method : work.methods)
+        if (method.upsampler.provenance) described.models.push_back(*method.upsampler.provenance);
+    auto metadata = provenanceMetadata(described, "", context.options.precision);
+    metadata["photo"] = fs::path(work.scene.image).filename().string();
+    metadata["input"] = fmt::format("{} x {}", scene.inputExtent.width, scene.inputExtent.height);
+    const auto note = [&](const fs::path& path) {
+        context.result["data"].push_back(path.string());
+    };
+    for (const FigureData::Map& map : data.maps) {
+        auto about = metadata;
+        about["pane"] = map.pane;
+        about["unit"] = map.unit;
+        if (!map.basis.empty()) about["basis"] = map.basis;
+        const bool scores = map.values.dim() == 3;
+        const std::string format =
+            scores && options.dataFormat != "safetensors" ? "npy" : options.dataFormat;
+        const fs::path path = folder / (map.name + "." + format);
+        if (format == "npy" || format == "safetensors") {
+            LOFTSCOPE_CHECK(
+                writeArray(path.string(), map.values, scores ? "scores" : "map", about));
+        } else {
+            LOFTSCOPE_CHECK(writeMapFile(
+                path, {map.values.size(0), map.values.size(1)},
+                {map.values.const_data_ptr<float>(), static_cast<std::size_t>(map.values.numel())},
+                about));
+        }
+        note(path);
+    }
+    for (const auto& [key, basis] : data.bases) {
+        std::string name = key;
+        std::ranges::replace(name, ':', '-');
+        std::ranges::replace(name, '/', '_');
+        const fs::path path = folder / ("basis-" + name + ".safetensors");
+        LOFTSCOPE_CHECK(writePcaBasis(path, basis, metadata));
+        note(path);
+    }
+    nlohmann::ordered_json picks{{"made", metadata}, {"picks", nlohmann::ordered_json::array()}};
+    for (std::size_t i = 0; i < data.picks.size(); ++i) {
+        const PlannedPick& pick = data.picks[i];
+        nlohmann::ordered_json json{{"number", i + 1},
+                                    {"label", pick.label},
+                                    {"pixel", {pick.at.x, pick.at.y}},
+                                    {"attention", nlohmann::ordered_json::array()}};
+        for (const FigureData::Weights& each : data.attention) {
+            if (each.pick != i) continue;
+            nlohmann::ordered_json maps;
+            for (std::int64_t block = 0; block < each.weights.size(0); ++block) {
+                for (std::int64_t head = 0; head < each.weights.size(1); ++head) {
+                    const at::Tensor map = each.weights[block][head].to(at::kFloat).contiguous();
+                    const AttentionStatistics statistics = attentionStatistics(map);
+                    const auto* const begin = map.const_data_ptr<float>();
+                    maps.push_back(
+                        {{"block", block},
+                         {"head", head},
+                         {"entropy_bits", statistics.entropyBits},
+                         {"peak", statistics.peak},
+                         {"peak_token", {statistics.peakToken.x, statistics.peakToken.y}},
+                         {"weights", std::vector<float>(begin, begin + map.numel())}});
+                }
+            }
+            json["attention"].push_back({{"method", each.method},
+                                         {"height", each.weights.size(2)},
+                                         {"width", each.weights.size(3)},
+                                         {"maps", std::move(maps)}});
+        }
+        picks["picks"].push_back(std::move(json));
+    }
+    if (!data.picks.empty()) {
+        const std::string text =
+            picks.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+        LOFTSCOPE_CHECK(
+            writeFile(folder / "picks.json", std::as_bytes(std::span(text.data(), text.size()))));
+        note(folder / "picks.json");
+    }
+    return {};
+}
+
 Result<void> renderOne(const Options& options, CommandContext& context) {
     LOFTSCOPE_TRY(const Work work, prepare(options, context));
     const auto begin = std::chrono::steady_clock::now();
-    const SceneRequest& request = work.scene;
+    SceneRequest request = work.scene;
+    if (options.frame >= 0) {
+        LOFTSCOPE_TRY(const auto clip, openClip(request.image));
+        LOFTSCOPE_TRY(request.photo, clip->frame(options.frame));
+    }
     LOFTSCOPE_TRY(const Scene scene, makeScene(request, context.run));
     reportScene(scene, context);
+    FigureData data;
     LOFTSCOPE_TRY(FigureSpec figure,
-                  compareMethods(scene, work.methods, work.comparison, context.run));
+                  compareMethods(scene, work.methods, work.comparison, context.run, &data));
     const FigurePlan& plan = work.comparison.plan;
     if (plan.rowPerPhoto) {
         FigureSpec whole;
@@ -147,6 +249,7 @@ Result<void> renderOne(const Options& options, CommandContext& context) {
         figure = std::move(whole);
     }
     LOFTSCOPE_CHECK(writeFigure(figure, options.out));
+    if (!options.data.empty()) LOFTSCOPE_CHECK(writeData(options, scene, work, data, context));
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
 
     context.result["out"] = options.out;
@@ -273,11 +376,62 @@ Result<void> renderMany(const Options& options, CommandContext& context) {
     return {};
 }
 
+/// Takes photo, models, sizes and panes from a session, where no option says otherwise.
+Result<void> openSession(const std::string& path, Options& options, CommandContext& context) {
+    LOFTSCOPE_TRY(const Session session, readSession(path));
+    LOFTSCOPE_TRY(const std::vector<MissingPart> missing, missingParts(session, context.run));
+    for (const MissingPart& part : missing) {
+        const bool replaced =
+            (part.what == MissingPart::What::Backbone && !options.scene.backbone.empty()) ||
+            (part.what == MissingPart::What::Upsampler && !options.upsamplers.empty());
+        if (replaced) continue;
+        if (!part.changed) return fail(ErrorCode::NotFound, part.sentence);
+        context.warn(part.sentence);
+    }
+    if (session.photo.path.empty())
+        return fail(
+            ErrorCode::NotFound,
+            fmt::format("The session '{}' has no photo: open one and save it again.", path));
+    options.photos = {session.photo.path.string()};
+    if (session.isClip) options.frame = session.frame;
+    if (options.scene.backbone.empty()) options.scene.backbone = session.backbone.path.string();
+    options.scene.inputSize = session.inputSize;
+    if (session.outputSize > 0) options.scene.outputSize = std::to_string(session.outputSize);
+    if (context.options.precision == "fp32") context.options.precision = session.precision;
+    options.session = figureOf(session);
+    if (options.upsamplers.empty()) {
+        for (const std::string& method : methodsOf(options.session->panes)) {
+            const auto weights = session.upsamplers.find(method);
+            options.upsamplers.push_back(
+                weights == session.upsamplers.end()
+                    ? method
+                    : fmt::format("{}={}", method, weights->second.path.string()));
+        }
+    }
+    return {};
+}
+
 Result<void> run(Options options, CommandContext& context) {
+    if (options.photos.size() == 1 && namesSession(options.photos.front())) {
+        const std::string session = options.photos.front();
+        LOFTSCOPE_CHECK(openSession(session, options, context));
+        std::error_code ignored;
+        if (!namesFigure(options.out) &&
+            (fs::is_directory(options.out, ignored) || !fs::path(options.out).has_extension())) {
+            fs::create_directories(options.out, ignored);
+            options.out =
+                (fs::path(options.out) / (fs::path(session).stem().string() + "." + options.format))
+                    .string();
+        }
+    }
     const bool figure = namesFigure(options.out);
     std::error_code ignored;
     const bool onePhoto =
         options.photos.size() == 1 && !fs::is_directory(options.photos.front(), ignored);
+    if (figure && options.frame >= 0 && options.photos.size() == 1) {
+        options.scene.image = options.photos.front();
+        return renderOne(options, context);
+    }
     if (onePhoto && figure) {
         options.scene.image = options.photos.front();
         return renderOne(options, context);
@@ -315,7 +469,7 @@ void addRenderCommand(CommandLine& line) {
     command
         ->add_option("photo", options->photos,
                      "The photo (or a tensor, as --image); several photos or a folder of them make "
-                     "a figure each")
+                     "a figure each; a session (.loftscope) is drawn as it was saved")
         ->required();
     addBackboneOptions(*command, options->scene, "--size,--input-size");
     command->remove_option(command->get_option("--image"));
@@ -356,6 +510,18 @@ void addRenderCommand(CommandLine& line) {
         ->add_option("--width-mm", options->widthMm,
                      "Width when printed, e.g. 82.5 for a column of a paper")
         ->check(CLI::Range(10.0, 2000.0));
+    command
+        ->add_option("--frame", options->frame,
+                     "The photo is a video or a folder of frames: show this one, counted from 0")
+        ->check(CLI::NonNegativeNumber);
+    command->add_option("--data", options->data,
+                        "Folder for the numbers behind the panes of one photo: maps, scores, PCA "
+                        "bases, picks with their attention");
+    command
+        ->add_option("--data-format", options->dataFormat,
+                     "Of maps of one number per pixel: npy, safetensors, png (16 bits), exr, csv")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"npy", "safetensors", "png", "exr", "csv"}));
     command->add_option("--columns", options->columns, "Panes in a row; 0 chooses")
         ->check(CLI::Range(0, 24));
     command->add_option("--title", options->title, "Heading of the figure");

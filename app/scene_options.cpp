@@ -2,6 +2,7 @@
 #include "app/scene_options.h"
 
 #include "core/image/encode.h"
+#include "core/image/map_file.h"
 #include "core/upsample/interpolation.h"
 #include "core/weights/tensor_sink.h"
 
@@ -212,10 +213,11 @@ Result<Rect> parseRect(const std::string& text) {
 Result<void> checkOutput(const std::string& path, OutputKind kind) {
     const std::filesystem::path file = path;
     const bool tensor = file.extension() == ".npy" || file.extension() == ".safetensors";
-    if (!tensor && !(kind == OutputKind::TensorOrPicture && namesPicture(file))) {
+    const bool map = kind == OutputKind::Map && namesMapFile(file);
+    if (!tensor && !map && !(kind != OutputKind::Tensor && namesPicture(file))) {
         return fail(ErrorCode::InvalidArgument,
                     fmt::format("'{}' must end in .npy or .safetensors{}.", path,
-                                kind == OutputKind::TensorOrPicture
+                                kind != OutputKind::Tensor
                                     ? ", or in a picture's ending such as .png"
                                     : ""));
     }

@@ -69,7 +69,7 @@ Result<Rect> parseRect(const std::string& text);
 Result<std::vector<std::int64_t>> parseIntegers(const std::string& text, std::string_view what);
 
 /// Which kinds of file a command can write.
-enum class OutputKind { Tensor, TensorOrPicture };
+enum class OutputKind { Tensor, TensorOrPicture, Map /**< also .exr and .csv */ };
 /// Looks at an output's name and folder before anything is computed. Errors: InvalidArgument
 /// (ending), NotFound (folder).
 Result<void> checkOutput(const std::string& path, OutputKind kind);

@@ -6,6 +6,7 @@
 #include "app/scene_options.h"
 #include "core/analysis/map_picture.h"
 #include "core/image/encode.h"
+#include "core/image/map_file.h"
 #include "core/upsample/interpolation.h"
 
 #include <fmt/format.h>
@@ -19,12 +20,13 @@ struct Options {
     MethodOptions method;
     std::string pixel;
     bool low = false;
+    bool values = false;
     std::string colors = "viridis";
     std::string out;
 };
 
 Result<void> run(const Options& options, CommandContext& context) {
-    LOFTSCOPE_CHECK(checkOutput(options.out, OutputKind::TensorOrPicture));
+    LOFTSCOPE_CHECK(checkOutput(options.out, OutputKind::Map));
     LOFTSCOPE_TRY(const Pixel given, parsePixel(options.pixel));
     MethodOptions method = options.method;
     if (options.low) method = {"lowres", "", options.method.tile};
@@ -39,13 +41,19 @@ Result<void> run(const Options& options, CommandContext& context) {
                   similarityMap(*field.field, query, method.tile, context.run));
     const double low = map.min().item<double>();
     const double high = map.max().item<double>();
-    if (namesPicture(options.out)) {
+    auto metadata = provenanceMetadata(field.scene, field.methodName, field.precision);
+    metadata["pixel"] = fmt::format("{},{}", query.x, query.y);
+    const bool picture = namesPicture(options.out) && !options.values;
+    if (picture) {
         LOFTSCOPE_CHECK(
             writeImage(options.out, mapPicture(map, low, high, *colorMapNamed(options.colors))));
         context.result["colors"] = options.colors;
+    } else if (namesMapFile(options.out)) {
+        const at::Tensor whole = map.cpu().contiguous();
+        LOFTSCOPE_CHECK(writeMapFile(
+            options.out, {whole.size(0), whole.size(1)},
+            {whole.const_data_ptr<float>(), static_cast<std::size_t>(whole.numel())}, metadata));
     } else {
-        auto metadata = provenanceMetadata(field.scene, field.methodName, field.precision);
-        metadata["pixel"] = fmt::format("{},{}", query.x, query.y);
         LOFTSCOPE_CHECK(writeArray(options.out, map, "similarity", metadata));
     }
     context.result["out"] = options.out;
@@ -75,13 +83,15 @@ void addSimilarityCommand(CommandLine& line) {
     command->add_flag(
         "--low", options->low,
         "Among the low-res tokens instead (of the token that covers the pixel): h x w");
+    command->add_flag("--values", options->values,
+                      "A .png holds the values in 16 bits instead of colours");
     command->add_option("--colors", options->colors, "Colour map of a picture")
         ->capture_default_str()
         ->check(CLI::IsMember({"gray", "viridis", "magma", "turbo"}));
     command
         ->add_option("--out,-o", options->out,
-                     "Output: .npy or .safetensors (key 'similarity'), or a picture whose colours "
-                     "span the printed range")
+                     "Output: .npy or .safetensors (key 'similarity'), .exr, .csv, or a picture "
+                     "whose colours span the printed range")
         ->required();
 }
 

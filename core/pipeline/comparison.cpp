@@ -73,12 +73,13 @@ struct ScalarMap {
 class Comparison {
 public:
     Comparison(const Scene& scene, const std::vector<ComparedMethod>& methods,
-               const ComparisonRequest& request, const RunContext& context)
+               const ComparisonRequest& request, const RunContext& context, FigureData* data)
         : scene_(scene)
         , methods_(methods)
         , request_(request)
         , plan_(request.plan)
         , context_(context)
+        , data_(data)
         , panes_(panesOf(request.plan, methods))
         , components_(componentsOf(panes_))
         , low_(makeGridField(scene.low)) {}
@@ -113,6 +114,13 @@ public:
         figure.paneWidth = plan_.paneWidth;
         figure.look = plan_.look;
         if (plan_.notes) addNotes(figure);
+        if (data_ != nullptr) {
+            data_->bases = bases_;
+            for (const auto& [pick, pixel] : picks_)
+                data_->picks.push_back(pick);
+            for (const auto& [key, weights] : attention_)
+                data_->attention.push_back({key.second, key.first, weights.cpu()});
+        }
         return figure;
     }
 
@@ -207,6 +215,16 @@ private:
         return pane;
     }
 
+    void keep(const PaneView& view, std::size_t index, const at::Tensor& values,
+              const std::string& unit, const std::string& basis = {}) {
+        if (data_ == nullptr) return;
+        const std::string text = textOf(view);
+        std::string name =
+            fmt::format("{}-{}", index + 1, text.substr(0, text.find_first_of("@;")));
+        std::ranges::replace(name, ':', '-');
+        data_->maps.push_back({name, values.cpu().to(at::kFloat).contiguous(), unit, text, basis});
+    }
+
     /// A pane of one number per pixel, with its colour bar.
     FigurePane scalarPane(const PaneView& view, std::size_t index, ScalarMap map, std::string title,
                           std::string subtitle) {
@@ -215,6 +233,7 @@ private:
         pane.smooth = view.smooth;
         pane.title = std::move(title);
         pane.subtitle = std::move(subtitle);
+        if (view.kind != Kind::Features) keep(view, index, map.values, map.unit);
         pane.bar = ColorBar{view.map, map.range.low, map.range.high, map.unit, view.reversed};
         maps_[index] = std::move(map);
         return pane;
@@ -232,6 +251,7 @@ private:
                                     "0 to {}.",
                                     textOf(view), highest, scores.size(0) - 1));
         shownPca_ = true;
+        keep(view, index, scores, "score", basisKey(view));
         double shown = 0;
         const std::vector<int> components =
             view.component ? std::vector<int>{*view.component}
@@ -270,6 +290,12 @@ private:
     /// True unless the basis is locked and there is none for the method.
     bool lockedOrOther(const PaneView& view) const {
         return view.basis != "locked" || request_.lockedBases.contains(view.method);
+    }
+
+    static std::string basisKey(const PaneView& view) {
+        const bool common =
+            view.basis == "lowres" || view.basis == "shared" || view.basis.starts_with(filePrefix);
+        return common ? view.basis : "own:" + view.method;
     }
 
     Result<const PcaBasis*> basisOf(const PaneView& view, const FeatureField& field) {
@@ -587,6 +613,7 @@ private:
     const ComparisonRequest& request_;
     const FigurePlan& plan_;
     const RunContext& context_;
+    FigureData* data_;
     std::vector<PlannedPane> panes_;
     std::int64_t components_;
     std::unique_ptr<FeatureField> low_;
@@ -626,9 +653,10 @@ std::vector<PlannedPane> panesOf(const FigurePlan& plan,
 }
 
 Result<FigureSpec> compareMethods(const Scene& scene, const std::vector<ComparedMethod>& methods,
-                                  const ComparisonRequest& request, const RunContext& context) {
+                                  const ComparisonRequest& request, const RunContext& context,
+                                  FigureData* data) {
     return guarded("computing the figure",
-                   [&] { return Comparison(scene, methods, request, context).run(); });
+                   [&] { return Comparison(scene, methods, request, context, data).run(); });
 }
 
 void appendRow(FigureSpec& figure, FigureSpec row, const FigurePlan& plan,

@@ -23,6 +23,26 @@ struct ComparedMethod {
     LoadedUpsampler upsampler;
 };
 
+/// The numbers behind a figure.
+struct FigureData {
+    struct Map {
+        std::string name;  ///< "3-similarity-loftup": place of the pane, kind, method
+        at::Tensor values; ///< h x w, or scores as k x h x w; fp32 on the CPU
+        std::string unit;
+        std::string pane;  ///< as `textOf` writes it
+        std::string basis; ///< of scores: key in `bases`
+    };
+    std::vector<Map> maps;                 ///< of panes other than the photo
+    std::map<std::string, PcaBasis> bases; ///< "own:loftup", "lowres", "shared"
+    struct Weights {
+        std::size_t pick = 0; ///< place among `picks`
+        std::string method;   ///< key of an upsampler; empty: the backbone's self-attention
+        at::Tensor weights;   ///< blocks x heads x h x w
+    };
+    std::vector<Weights> attention;
+    std::vector<PlannedPick> picks; ///< all that are marked
+};
+
 struct ComparisonRequest {
     FigurePlan plan;
     std::int64_t tile = 64;
@@ -41,8 +61,10 @@ std::vector<PlannedPane> panesOf(const FigurePlan& plan,
 /// Computes every pane. Picks of the plan come first, then pixels that panes name, in the order of
 /// the panes; all are marked in every pane. Errors: InvalidArgument (a method that does not take
 /// part, a pixel outside, a component that there is not), those of computing.
+/// `data`, if given, receives the numbers.
 Result<FigureSpec> compareMethods(const Scene& scene, const std::vector<ComparedMethod>& methods,
-                                  const ComparisonRequest& request, const RunContext& context);
+                                  const ComparisonRequest& request, const RunContext& context,
+                                  FigureData* data = nullptr);
 
 /// Puts another photo's panes below, as a row. `plan` has a row per photo; `name` is the photo's.
 void appendRow(FigureSpec& figure, FigureSpec row, const FigurePlan& plan, const std::string& name);

@@ -2,6 +2,7 @@
 #include "core/weights/tensor_sink.h"
 
 #include "core/base/guard.h"
+#include "core/base/metadata_file.h"
 #include "core/base/part_file.h"
 #include "core/weights/npy.h"
 #include "core/weights/safetensors.h"
@@ -73,6 +74,8 @@ struct TensorSink::State {
     void* address = nullptr; // of the whole file
     std::size_t size = 0;
     at::Tensor values; // the array inside the mapping
+    fs::path beside;   // of an .npy, which has no place for metadata
+    std::map<std::string, std::string> metadata;
 
     explicit State(PartFile part)
         : file(std::move(part)) {}
@@ -118,6 +121,10 @@ Result<TensorSink> TensorSink::create(const fs::path& path, std::vector<std::int
                                     std::generic_category().message(errno)));
         }
         state->address = address;
+        if (path.extension() == ".npy" && !metadata.empty()) {
+            state->beside = path;
+            state->metadata = metadata;
+        }
         state->values = at::from_blob(static_cast<std::byte*>(address) + header.size(), shape,
                                       at::TensorOptions(at::kFloat));
         return TensorSink(std::move(state));
@@ -141,7 +148,9 @@ void TensorSink::writeAll(const at::Tensor& values) {
 
 Result<void> TensorSink::finish() {
     state_->unmap();
-    return state_->file.commit();
+    LOFTSCOPE_CHECK(state_->file.commit());
+    return state_->beside.empty() ? Result<void>{}
+                                  : writeMetadataFile(state_->beside, state_->metadata);
 }
 
 Result<void> writeSafetensors(const fs::path& path,

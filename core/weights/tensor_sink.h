@@ -23,6 +23,7 @@ namespace loftscope {
 class TensorSink {
 public:
     /// The format follows the ending: .npy, or .safetensors with the one key `key` and `metadata`.
+    /// Beside an .npy, which has no place for them, metadata go to NAME.npy.json.
     static Result<TensorSink> create(const std::filesystem::path& path,
                                      std::vector<std::int64_t> shape,
                                      const std::string& key = "features",

@@ -3,6 +3,7 @@
 // something is wrong.
 #include "core/image/decode.h"
 #include "core/image/encode.h"
+#include "core/session/session_file.h"
 #include "core/weights/tensor_file.h"
 #include "core/weights/tensor_sink.h"
 #include "tests/support/golden.h"
@@ -123,7 +124,7 @@ TEST_F(CommandLineTest, UpsampleEqualsTheReferenceWhateverTheTiles) {
                          expected.slice(1, 3, 23).slice(2, 70, 84))
                   .max,
               1e-4);
-    expectOnly({"hr.npy", "part.safetensors"});
+    expectOnly({"hr.npy", "hr.npy.json", "part.safetensors"});
 }
 
 TEST_F(CommandLineTest, AttendEqualsTheReference) {
@@ -320,6 +321,85 @@ TEST_F(CommandLineTest, RenderDrawsAFigureFromAFile) {
     EXPECT_EQ(preset.exitCode, 2);
     EXPECT_THAT(preset.err, HasSubstr("comparison, matrix"));
     EXPECT_FALSE(fs::exists(path("c.png")));
+}
+
+TEST_F(CommandLineTest, RenderWritesTheNumbersBehindAFigure) {
+    const std::string models = std::string(LOFTSCOPE_RESOURCES) + "/models/";
+    const std::string picture = photo("a.png", {60, 80});
+    for (const std::string format : {"npy", "safetensors", "png", "exr", "csv"}) {
+        const std::string folder = path("data-" + format);
+        const ProgramRun run = runProgram(
+            {"render", picture, "-b", models + "bootstrap_vit_ti16.safetensors", "-u", "bilinear",
+             "--size", "64", "--panes", "image,bilinear,norm:bilinear,attention@20,30", "--data",
+             folder, "--data-format", format, "-o", path("a.svg"), "-q"});
+        ASSERT_EQ(run.exitCode, 0) << run.err;
+        const std::string norm = folder + "/3-norm-bilinear." + format;
+        ASSERT_TRUE(fs::exists(norm));
+        if (format == "npy" || format == "safetensors") {
+            EXPECT_EQ(tensor(norm).dim(), 2);
+            EXPECT_EQ(tensor(folder + "/2-bilinear." + format).size(0), 3);
+            EXPECT_EQ(tensor(folder + "/basis-own-bilinear.safetensors:components").size(0), 3);
+        }
+        // How it was made is in the file, or beside it.
+        std::ostringstream text;
+        text << std::ifstream(norm).rdbuf() << std::ifstream(norm + ".json").rdbuf();
+        EXPECT_THAT(text.str(), HasSubstr("backbone_sha256")) << format;
+        EXPECT_THAT(text.str(), HasSubstr("norm:bilinear")) << format;
+        EXPECT_EQ(fs::exists(norm + ".json"), format != "safetensors" && format != "png");
+    }
+    // 16 bits, from the smallest value to the largest.
+    const auto norms = tensor(path("data-npy") + "/3-norm-bilinear.npy");
+    std::ifstream csv(path("data-csv") + "/3-norm-bilinear.csv");
+    double first = 0;
+    csv >> first;
+    EXPECT_NEAR(first, norms[0][0].item<double>(), 1e-6);
+    const auto decoded = decodePhoto(path("data-png") + "/3-norm-bilinear.png");
+    ASSERT_TRUE(decoded) << decoded.error().message;
+    EXPECT_EQ(decoded->storedBits, 16);
+    const auto low = norms.min().item<double>();
+    const double share = (norms[5][7].item<double>() - low) / (norms.max().item<double>() - low);
+    EXPECT_NEAR(decoded->image.row(5)[21], share * 255, 1.01);
+    const auto picks = nlohmann::json::parse(std::ifstream(path("data-npy") + "/picks.json"));
+    EXPECT_EQ(picks.at("picks")[0].at("pixel"), (nlohmann::json{20, 30}));
+    double sum = 0;
+    for (const auto& weight : picks.at("picks")[0].at("attention")[0].at("maps")[0].at("weights"))
+        sum += weight.get<double>();
+    EXPECT_NEAR(sum, 1, 1e-5);
+}
+
+TEST_F(CommandLineTest, RenderDrawsASessionAndWhatItsCommandLineDraws) {
+    const std::string vit =
+        std::string(LOFTSCOPE_RESOURCES) + "/models/bootstrap_vit_ti16.safetensors";
+    Session session;
+    session.photo.path = photo("a.png", {60, 80});
+    session.backbone.path = vit;
+    session.inputSize = 64;
+    session.picks = {{4, 20.5, 30.5, colorOfPick(0), true}};
+    session.activePick = 4;
+    for (const char* pane : {"image", "bilinear;components=1+2+3;flip=2", "similarity:lowres"})
+        session.panes.push_back({*parsePane(pane), {}});
+    ASSERT_TRUE(writeSession(path("s.loftscope"), session));
+    const ProgramRun drawn = runProgram({"render", path("s.loftscope"), "-o", path("out"), "-q"});
+    ASSERT_EQ(drawn.exitCode, 0) << drawn.err;
+    ASSERT_TRUE(fs::exists(path("out/s.png")));
+
+    // The command line that the session gives draws the same. Labels of picks are their places.
+    session.picks[0].number = session.activePick = 1;
+    ASSERT_TRUE(writeSession(path("s.loftscope"), session));
+    ASSERT_EQ(runProgram({"render", path("s.loftscope"), "-o", path("a.svg"), "-q"}).exitCode, 0);
+    std::string command = renderCommand(session, path("b.svg"));
+    command.replace(0, std::string("loftscope").size(), LOFTSCOPE_PROGRAM);
+    ASSERT_EQ(std::system((command + " -q > /dev/null").c_str()), 0);
+    std::ostringstream first;
+    first << std::ifstream(path("a.svg")).rdbuf();
+    std::ostringstream second;
+    second << std::ifstream(path("b.svg")).rdbuf();
+    EXPECT_EQ(first.str(), second.str());
+
+    fs::remove(session.photo.path);
+    const ProgramRun missing = runProgram({"render", path("s.loftscope"), "-o", path("c.png")});
+    EXPECT_EQ(missing.exitCode, 1);
+    EXPECT_THAT(missing.err, HasSubstr("a.png' is not there"));
 }
 
 TEST_F(CommandLineTest, MapsPixelsOfThePhotoToTheOutput) {
