@@ -128,9 +128,11 @@ void declareSchedule(CLI::App& command, ScheduleOptions& options) {
         ->capture_default_str()
         ->check(CLI::Range(1, 256))
         ->group("Data");
-    command.add_option("--steps", options.steps, "Optimiser steps of the whole run")
+    command
+        .add_option("--steps", options.steps,
+                    "Optimiser steps of the whole run; 0 exports the model as it begins")
         ->capture_default_str()
-        ->check(positive)
+        ->check(CLI::NonNegativeNumber)
         ->group("Schedule");
     command
         .add_option("--time-budget", options.budget,

@@ -37,11 +37,13 @@ struct UpsamplerOptions {
     double colorJitter = 0.2;
     std::vector<double> scales = {50, 150, 400};
     bool allMasks = false;
+    std::vector<std::string> maskDamage;
+    bool noCoordinates = false;
     bool checkpointing = false;
 };
 
-UpsamplerRecipe recipeFrom(const UpsamplerOptions& options, at::ScalarType arithmetic,
-                           std::int64_t patch) {
+Result<UpsamplerRecipe> recipeFrom(const UpsamplerOptions& options, at::ScalarType arithmetic,
+                                   std::int64_t patch) {
     UpsamplerRecipe recipe = UpsamplerRecipe::published(options.stage, patch);
     recipe.seed = options.schedule.seed;
     recipe.batch = options.schedule.batch;
@@ -66,6 +68,8 @@ UpsamplerRecipe recipeFrom(const UpsamplerOptions& options, at::ScalarType arith
     recipe.augmentation.colorJitter = options.colorJitter;
     recipe.augmentation.overSegmentation.scales = options.scales;
     recipe.augmentation.allMaskMaps = options.allMasks;
+    LOFTSCOPE_TRY(recipe.augmentation.maskDamage, maskDamageOf(options.maskDamage));
+    recipe.coordinates = !options.noCoordinates;
     recipe.pass.arithmetic = arithmetic;
     recipe.pass.checkpointing = options.checkpointing;
     return recipe;
@@ -107,7 +111,8 @@ Result<void> trainUpsampler(const UpsamplerOptions& options, CommandContext& con
     LOFTSCOPE_TRY(const LoadedBackbone backbone, loadBackbone(options.backbone, device));
     for (const std::string& warning : backbone.warnings)
         context.warn(warning);
-    const UpsamplerRecipe recipe = recipeFrom(options, place.arithmetic, backbone.model->patch());
+    LOFTSCOPE_TRY(const UpsamplerRecipe recipe,
+                  recipeFrom(options, place.arithmetic, backbone.model->patch()));
     LOFTSCOPE_CHECK(recipe.check(backbone.model->patch()));
     LOFTSCOPE_TRY(const auto photos, openData(options.data));
     LOFTSCOPE_TRY(TrainableLoftUp student, studentFor(options, *backbone.model, device));
@@ -158,6 +163,16 @@ CommandBody addTrainUpsampler(CLI::App& train) {
         ->add_flag("--all-masks", options->allMasks,
                    "Apply every mask map of a photo, not one at random")
         ->group("Data");
+    upsampler
+        ->add_option("--mask-damage", options->maskDamage,
+                     "Masks made worse, to learn how much they matter: KIND=STRENGTH, several "
+                     "times for several. missing=SHARE of the masks, false=SHARE of the picture "
+                     "under random rectangles, eroded=PIXELS from every border")
+        ->group("Data");
+    upsampler
+        ->add_flag("--no-coordinates", options->noCoordinates,
+                   "Hide the pixels' coordinates from LoftUp, to learn how much they matter")
+        ->group("Recipe");
     upsampler
         ->add_option("--color-jitter", options->colorJitter,
                      "Brightness, contrast and saturation change by up to this")

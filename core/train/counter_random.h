@@ -22,6 +22,7 @@ enum class RandomPurpose : std::uint64_t {
     ProbeBatch,
     ProbePixels,
     Bootstrap,
+    MaskDamage,
 };
 
 /// SplitMix64 (Steele, Lea and Flood 2014), started from a hash of its coordinates.

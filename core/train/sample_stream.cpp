@@ -254,6 +254,12 @@ struct SampleStream::State {
             if (loaded) {
                 TrainingSample sample =
                     cutSample(*loaded, options.extent(index), options.augmentation, random);
+                CounterRandom damage(options.seed, RandomPurpose::MaskDamage,
+                                     static_cast<std::uint64_t>(index));
+                for (at::Tensor& map : sample.segments) {
+                    map = damagedMasks(map, options.augmentation.maskDamage, damage);
+                    damage.next(); // the next map is damaged elsewhere
+                }
                 sample.index = index;
                 sample.photo = photo;
                 return sample;

@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/geometry.h"
 #include "core/train/counter_random.h"
+#include "core/train/mask_damage.h"
 #include "core/train/over_segmentation.h"
 #include "core/train/photo_source.h"
 
@@ -34,6 +35,9 @@ struct Augmentation {
     /// coarsest, so one at a time is the default.
     bool allMaskMaps = false;
     bool masks = true; ///< otherwise samples have none
+    /// Of every map, by a stream; decided by draws of its own, so that runs with and without it see
+    /// the same crops.
+    MaskDamage maskDamage = {};
 };
 
 /// The part of a photo that a sample shows, in shares of the photo's width and height.
@@ -53,7 +57,7 @@ struct TrainingSample {
     std::vector<at::Tensor> segments; ///< H x W, int64: label maps as in segmentRefine
 };
 
-/// Cuts one sample out of a photo; `extent` is its size H x W.
+/// Cuts one sample out of a photo, its masks undamaged; `extent` is its size H x W.
 TrainingSample cutSample(const TrainingPhoto& photo, const Extent& extent,
                          const Augmentation& augmentation, CounterRandom random);
 

@@ -89,6 +89,8 @@ std::map<std::string, Wanted> wantedParameters(const LoftUpSpec& spec) {
 
 constexpr std::array<std::int64_t, 2> batchNorms{2, 5}; // indices in `first_conv`
 
+const std::string hiddenKey = "upsampler.hidden_coordinates";
+
 StateDict freshBuffers(const LoftUpSpec& spec, c10::Device device) {
     StateDict buffers;
     const auto options = at::TensorOptions(device).dtype(at::kFloat);
@@ -99,6 +101,7 @@ StateDict freshBuffers(const LoftUpSpec& spec, c10::Device device) {
         buffers[name + "num_batches_tracked"] =
             at::zeros({}, at::TensorOptions(device).dtype(at::kLong));
     }
+    if (spec.hiddenCoordinates) buffers[hiddenKey] = at::ones({1}, options);
     if (spec.hasChannelNorm) {
         buffers["channelnorm.norm.weight"] = at::ones({spec.channels}, options);
         buffers["channelnorm.norm.bias"] = at::zeros({spec.channels}, options);
@@ -202,6 +205,12 @@ const at::Tensor& TrainableLoftUp::parameter(const std::string& key) const {
     return parameters_.at(key);
 }
 
+void TrainableLoftUp::hideCoordinates() {
+    spec_.hiddenCoordinates = true;
+    buffers_[hiddenKey] =
+        at::ones({1}, parameter("upsampler.fourier_feat.1.biases").options()).detach();
+}
+
 at::Tensor TrainableLoftUp::channelNorm(const at::Tensor& low) const {
     if (!spec_.hasChannelNorm) return low;
     const c10::NoGradGuard noGrad;
@@ -284,7 +293,8 @@ at::Tensor TrainableLoftUp::forward(const at::Tensor& normalised, const at::Tens
     // Query tokens: coordinates and colour of every pixel, seen through two convolutions. Angles
     // stay in fp32. The convolutions see two pixels beyond the window.
     const Rect seen = grown(window, convolutionMargin, extent);
-    const CoordinateEncoder encoder(parameter("upsampler.fourier_feat.1.biases"));
+    const CoordinateEncoder encoder(parameter("upsampler.fourier_feat.1.biases"),
+                                    spec_.hiddenCoordinates);
     const CoordinateEncoder::Tables tables = encoder.tables(extent);
     std::vector<at::Tensor> encoded;
     for (std::int64_t b = 0; b < batch; ++b)

@@ -50,6 +50,10 @@ public:
     /// with the model.
     StateDict state() const;
 
+    /// Makes the model blind to where a pixel is: sines and cosines of row and column become 0. A
+    /// key of its own says so in the state, so that the exported model is blind as well.
+    void hideCoordinates();
+
     /// The backbone's features under the channel normalisation that LoftUp sees and is compared in;
     /// no gradients. `low`: B x C x h x w.
     at::Tensor channelNorm(const at::Tensor& low) const;

@@ -74,7 +74,11 @@ Result<void> UpsamplerRecipe::check(std::int64_t patch) const {
 }
 
 std::string UpsamplerRecipe::describe() const {
-    const std::string windowed = window > 0 ? fmt::format(" window={}", window) : "";
+    // What is off by default is left out, so that runs that began before it was known resume.
+    std::string extras = window > 0 ? fmt::format(" window={}", window) : "";
+    if (augmentation.maskDamage.any())
+        extras += " mask_damage=" + augmentation.maskDamage.describe();
+    if (!coordinates) extras += " coordinates=hidden";
     return fmt::format(
         "stage={} seed={} batch={} accumulation={} sizes={} arithmetic={} optimizer={} "
         "weight_decay={} lr={} warm_up={} "
@@ -91,7 +95,7 @@ std::string UpsamplerRecipe::describe() const {
         reconstructionWeight, tvWeight, maskWeight, maskAlpha, hrSize, crops, hrWeight, hrMaskAlpha,
         emaDecay, emaEvery, augmentation.smallestShare, augmentation.largestStretch,
         augmentation.flips, augmentation.colorJitter,
-        fmt::join(augmentation.overSegmentation.scales, ","), augmentation.allMaskMaps, windowed);
+        fmt::join(augmentation.overSegmentation.scales, ","), augmentation.allMaskMaps, extras);
 }
 
 UpsamplerTrainer::UpsamplerTrainer(UpsamplerRecipe recipe, const Backbone& backbone,
@@ -109,6 +113,7 @@ UpsamplerTrainer::UpsamplerTrainer(UpsamplerRecipe recipe, const Backbone& backb
           student_.spec().channels, backbone.patch(),
           CounterRandom(recipe_.seed, RandomPurpose::Initialisation, 1), device))
     , optimizer_(trained(), recipe_.optimizer) {
+    if (!recipe_.coordinates) student_.hideCoordinates();
     if (recipe_.stage == 2) teacher_ = student_.clone();
 }
 

@@ -65,6 +65,8 @@ struct UpsamplerRecipe {
     std::int64_t emaEvery = 10; ///< optimiser steps
 
     Augmentation augmentation;
+    /// Otherwise the pixels' coordinates are hidden from LoftUp (TrainableLoftUp::hideCoordinates).
+    bool coordinates = true;
 
     /// The published settings (where paper and code disagree, the code's: its author says so), for
     /// patches of `patch`.

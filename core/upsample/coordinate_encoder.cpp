@@ -10,6 +10,7 @@
 #include <ATen/ops/sin.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
 #include <cmath>
 
@@ -42,9 +43,10 @@ at::Tensor scaleToUnitRange(const at::Tensor& picture) {
     return ((picture - low) / range) - 0.5;
 }
 
-CoordinateEncoder::CoordinateEncoder(const at::Tensor& biases)
+CoordinateEncoder::CoordinateEncoder(const at::Tensor& biases, bool hidden)
     : biases_(biases.reshape({2, biases.size(2), biases.size(1)}))
-    , frequencies_(at::tensor(encoderFrequencies(biases.size(2))).to(biases.device())) {}
+    , frequencies_(at::tensor(encoderFrequencies(biases.size(2))).to(biases.device()))
+    , hidden_(hidden) {}
 
 std::int64_t CoordinateEncoder::channels() const {
     const std::int64_t dims = biases_.size(2);
@@ -53,6 +55,7 @@ std::int64_t CoordinateEncoder::channels() const {
 
 CoordinateEncoder::Tables CoordinateEncoder::tables(const Extent& extent) const {
     const auto axis = [&](std::int64_t count, std::int64_t d) {
+        if (hidden_) return at::zeros({2, count, frequencies_.size(0)}, biases_.options());
         const at::Tensor coordinates =
             at::tensor(torchLinspace(-1.0F, 1.0F, count)).to(biases_.device());
         const at::Tensor angles = coordinates.unsqueeze(1) * frequencies_; // count x frequencies

@@ -32,7 +32,8 @@ public:
     /// `biases`: 2 x dims x frequencies as stored in checkpoints; the reference reshapes (does not
     /// transpose) each half to frequencies x dims, so its flat order is the channel order. dims is
     /// 2 (coordinates) or 5 (with colours).
-    explicit CoordinateEncoder(const at::Tensor& biases);
+    /// `hidden`: sines and cosines of row and column are 0 everywhere.
+    explicit CoordinateEncoder(const at::Tensor& biases, bool hidden = false);
 
     /// 2 * dims * frequencies, plus 3 with colours.
     std::int64_t channels() const;
@@ -51,6 +52,7 @@ public:
 private:
     at::Tensor biases_;      // 2 x frequencies x dims
     at::Tensor frequencies_; // frequencies
+    bool hidden_ = false;
 };
 
 } // namespace loftscope

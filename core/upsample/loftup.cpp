@@ -269,7 +269,8 @@ Result<std::shared_ptr<const LoftUpWeights>> readLoftUpWeights(const StateDict& 
                 .lr_pe = CoordinateEncoder(
                     upsampler["lr_pe"]("biases", {2, 2, spec.lrFrequencies}).to(device)),
                 .fourier_feat = CoordinateEncoder(
-                    upsampler["fourier_feat"][1]("biases", {2, 5, spec.frequencies}).to(device)),
+                    upsampler["fourier_feat"][1]("biases", {2, 5, spec.frequencies}).to(device),
+                    spec.hiddenCoordinates),
                 .first_conv_norm =
                     readLayerNorm(firstConv[0]["norm"], encoded, layerNormEps, device),
                 .first_conv_1 =

@@ -30,6 +30,9 @@ struct LoftUpSpec {
     std::int64_t lrFrequencies = 0; ///< of the tokens' coordinate code: 5; 0 if learnable
     LrPositions lrPositions = LrPositions::Sine;
     Extent lrGrid;                 ///< of a learned position table; empty otherwise
+    /// The pixels' coordinates count as nothing: an experiment of this project's trainer, marked by
+    /// the key `hidden_coordinates`.
+    bool hiddenCoordinates = false;
     bool hasChannelNorm = true;    ///< false: the file lacks it; say so to the user
     std::string upsamplerPrefix;   ///< of the upsampler's keys in the file, e.g. "upsampler."
     std::string channelNormPrefix; ///< e.g. "channelnorm.norm." or Lightning's "model.1.norm."

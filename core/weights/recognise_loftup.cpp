@@ -99,6 +99,7 @@ std::vector<KeyRule> rulesFor(const LoftUpSpec& spec) {
         add("lr_pe", {1, d - c, spec.lrGrid.height, spec.lrGrid.width});
     }
     add("fourier_feat.1.biases", {2, colorsAndCoordinates, spec.frequencies});
+    add("hidden_coordinates", {1}, false);
     addNorm("first_conv.0.norm", coded);
     addConvolution("first_conv.1", d, coded, 3);
     addBatchNorm("first_conv.2", d);
@@ -178,6 +179,7 @@ Result<LoftUpSpec> recogniseLoftUp(const StateDict& state) {
     if (phases.size() != 3 || phases[1] != colorsAndCoordinates)
         return incomplete("it has no fourier_feat.1.biases for colour and coordinates");
     spec.frequencies = phases[2];
+    spec.hiddenCoordinates = state.contains(*prefix + "hidden_coordinates");
 
     const auto inner = shapeOf(state, *prefix + "ca_transformer.layers.0.1.net.1.weight");
     spec.hidden = inner.size() == 2 ? inner[0] : spec.channels;

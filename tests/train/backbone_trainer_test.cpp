@@ -74,19 +74,6 @@ protected:
         return TrainableVit::create(toySize, *toySize.spec(),
                                     CounterRandom(5, RandomPurpose::Initialisation, 0));
     }
-    static LossReport meanOf(BackboneTrainer& trainer, int steps) {
-        LossReport mean;
-        for (int i = 0; i < steps; ++i) {
-            const auto report = trainer.step({});
-            if (!report) {
-                ADD_FAILURE() << report.error().message;
-                return mean;
-            }
-            for (const auto& [name, value] : report->losses)
-                mean[name] += value / steps;
-        }
-        return mean;
-    }
     static void expectSame(const StateDict& wanted, const StateDict& found) {
         ASSERT_EQ(wanted.size(), found.size());
         for (const auto& [key, tensor] : wanted)

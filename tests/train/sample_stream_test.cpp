@@ -168,6 +168,30 @@ TEST(SampleStream, ShowsEveryPhotoOnceBeforeAnyTwice) {
     EXPECT_NE(orders[0], orders[1]);
 }
 
+TEST(SampleStream, DamageOfMasksChangesNothingElse) {
+    const GradientPhotos photos(5);
+    SampleStream whole(photos, optionsFrom(0, 1));
+    SampleStreamOptions options = optionsFrom(0, 2);
+    options.augmentation.maskDamage.eroded = 4;
+    SampleStream damaged(photos, options);
+    for (int i = 0; i < 10; ++i) {
+        const TrainingSample before = *whole.next();
+        const TrainingSample after = *damaged.next();
+        EXPECT_TRUE(before.picture.equal(after.picture));
+        ASSERT_EQ(before.segments.size(), after.segments.size());
+        for (std::size_t m = 0; m < before.segments.size(); ++m) {
+            const at::Tensor& found = after.segments[m];
+            EXPECT_TRUE(found.eq(before.segments[m]).logical_or(found.eq(-1)).all().item<bool>());
+            const auto without = [](const at::Tensor& map) {
+                return map.eq(-1).sum().item<std::int64_t>();
+            };
+            const bool hasBorders =
+                !before.segments[m].eq(before.segments[m][0][0]).all().item<bool>();
+            EXPECT_EQ(without(found) > without(before.segments[m]), hasBorders);
+        }
+    }
+}
+
 TEST(SampleStream, ReplacesAndCountsBrokenPhotos) {
     const GradientPhotos photos(6, {2, 4});
     SampleStream stream(photos, optionsFrom(0, 2));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A backbone and photos small enough to train on in a test.
+// A backbone, photos and a recipe small enough to train with in a test.
 #pragma once
 
 #include "core/backbone/backbone.h"
@@ -10,6 +10,7 @@
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <gtest/gtest.h>
 
 namespace loftscope {
 
@@ -59,6 +60,21 @@ public:
 private:
     std::int64_t count_;
 };
+
+/// Takes steps; their losses on average.
+inline LossReport meanOf(Trainer& trainer, int steps) {
+    LossReport mean;
+    for (int i = 0; i < steps; ++i) {
+        const auto report = trainer.step({});
+        if (!report) {
+            ADD_FAILURE() << report.error().message;
+            return mean;
+        }
+        for (const auto& [name, value] : report->losses)
+            mean[name] += value / steps;
+    }
+    return mean;
+}
 
 inline UpsamplerRecipe toyRecipe(int stage) {
     UpsamplerRecipe recipe = UpsamplerRecipe::published(stage, toyPatch);

@@ -2,12 +2,14 @@
 // The trainable LoftUp against the exact one that the program uses, and what training does to it.
 #include "core/train/trainable_loftup.h"
 #include "core/upsample/loftup.h"
+#include "core/weights/recognise.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
 
 namespace loftscope {
@@ -77,6 +79,40 @@ TEST(TrainableLoftUp, HasTheParametersOfThePublishedModel) {
     for (const auto& [key, tensor] : model.parameters())
         count += tensor.numel();
     EXPECT_EQ(count, 4'303'126);
+}
+
+/// Equal colours and equal tokens: only coordinates can tell two pixels apart.
+TEST(TrainableLoftUp, HiddenCoordinatesMakeItBlindToPlaces) {
+    TrainableLoftUp model = livedInModel();
+    const at::Tensor low = gaussian({1, channels, 1, 1}, 1).expand({1, channels, 3, 3});
+    const at::Tensor guidance = at::ones({1, 3, 24, 24});
+    const auto spread = [&](const TrainableLoftUp& of) {
+        // Without the pixels that see the convolutions' padding.
+        const at::Tensor inner = of.forward(of.channelNorm(low), guidance, {})
+                                     .detach()
+                                     .narrow(2, 2, 20)
+                                     .narrow(3, 2, 20);
+        return largest(inner - inner.narrow(2, 0, 1).narrow(3, 0, 1));
+    };
+    EXPECT_GT(spread(model), 0.1);
+    model.hideCoordinates();
+    EXPECT_LT(spread(model), 1e-5);
+
+    // Colours still matter, and a file of it says what it is.
+    const at::Tensor other = gaussian({1, 3, 24, 24}, 3);
+    const at::Tensor shown = model.forward(model.channelNorm(low), other, {}).detach();
+    EXPECT_GT(largest(shown.narrow(2, 2, 1) - shown.narrow(2, 12, 1)), 0.1);
+    const auto spec = recogniseLoftUp(model.state());
+    ASSERT_TRUE(spec) << spec.error().message;
+    EXPECT_TRUE(spec->hiddenCoordinates);
+    const auto read = TrainableLoftUp::fromState(canonicalLoftUpState(model.state(), *spec), *spec);
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_LT(spread(*read), 1e-5);
+    auto upsampler = makeLoftUp(canonicalLoftUpState(model.state(), *spec), *spec);
+    ASSERT_TRUE(upsampler) << upsampler.error().message;
+    auto field = (*upsampler)->bind({low[0]}, {{24, 24}, other[0]});
+    ASSERT_TRUE(field) << field.error().message;
+    EXPECT_LT(largest((*field)->evaluate({0, 0, 24, 24}) - shown[0]), 2e-5);
 }
 
 TEST(TrainableLoftUp, StateSurvivesARoundTripAndMissingKeysAreNamed) {

@@ -16,20 +16,6 @@ public:
     OneThread() { at::set_num_threads(1); }
 };
 
-LossReport meanOf(UpsamplerTrainer& trainer, int steps) {
-    LossReport mean;
-    for (int i = 0; i < steps; ++i) {
-        const auto report = trainer.step({});
-        if (!report) {
-            ADD_FAILURE() << report.error().message;
-            return mean;
-        }
-        for (const auto& [name, value] : report->losses)
-            mean[name] += value / steps;
-    }
-    return mean;
-}
-
 TEST(UpsamplerTrainer, StageOneLearnsOnePhotoInAFewSteps) {
     const OneThread oneThread;
     const PatchColors backbone;
