@@ -29,7 +29,7 @@ struct LoftUpSpec {
     std::int64_t frequencies = 0;   ///< of the pixels' coordinate and colour code: 20
     std::int64_t lrFrequencies = 0; ///< of the tokens' coordinate code: 5; 0 if learnable
     LrPositions lrPositions = LrPositions::Sine;
-    Extent lrGrid;                 ///< of a learned position table; empty otherwise
+    Extent lrGrid; ///< of a learned position table; empty otherwise
     /// The pixels' coordinates count as nothing: an experiment of this project's trainer, marked by
     /// the key `hidden_coordinates`.
     bool hiddenCoordinates = false;
