@@ -4,6 +4,8 @@
 #include "app/eval_options.h"
 #include "app/scene_options.h"
 #include "core/base/file.h"
+#include "core/figure/evaluation_chart.h"
+#include "ui/figure/bar_chart_painter.h"
 
 #include <fmt/format.h>
 
@@ -40,6 +42,8 @@ void addEvalOptions(CLI::App& command, EvalOptions& options, const std::string& 
     command.add_option("--out,-o", options.out,
                        "Folder for results.json, results.md and results.tex; made if missing");
     command.add_option("--latex", options.latex, "File for the main table in LaTeX");
+    command.add_option("--chart", options.chart,
+                       "File for bars with intervals: .svg, .pdf or .png");
 }
 
 Result<EvaluatedModels> loadModels(const EvalOptions& options, CommandContext& context) {
@@ -67,6 +71,9 @@ Result<EvaluatedModels> loadModels(const EvalOptions& options, CommandContext& c
 
 Result<void> finishEval(const EvalOptions& options, const std::vector<ResultTable>& tables,
                         CommandContext& context) {
+    context.result["caption"] = tables.front().caption;
+    const std::string json =
+        context.result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     std::string markdown;
     std::string latex;
     for (const ResultTable& table : tables) {
@@ -81,11 +88,13 @@ Result<void> finishEval(const EvalOptions& options, const std::vector<ResultTabl
         if (error)
             return fail(ErrorCode::WriteFailed, fmt::format("The folder '{}' cannot be made: {}.",
                                                             folder.string(), error.message()));
-        LOFTSCOPE_CHECK(writeText(
-            folder / "results.json",
-            context.result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
+        LOFTSCOPE_CHECK(writeText(folder / "results.json", json));
         LOFTSCOPE_CHECK(writeText(folder / "results.md", markdown));
         LOFTSCOPE_CHECK(writeText(folder / "results.tex", latex));
+    }
+    if (!options.chart.empty()) {
+        LOFTSCOPE_TRY(const EvaluationChart chart, evaluationChartOf(json, options.chart));
+        LOFTSCOPE_CHECK(writeBarChart(chart, options.chart));
     }
     if (!options.latex.empty()) LOFTSCOPE_CHECK(writeText(options.latex, latexOf(tables.front())));
     return {};

@@ -23,9 +23,10 @@ struct EvalOptions {
     std::uint64_t seed = 0;
     std::string out;
     std::string latex;
+    std::string chart;
 };
 
-/// --backbone, --upsampler, --data, --tile, --seed, --out, --latex.
+/// --backbone, --upsampler, --data, --tile, --seed, --out, --latex, --chart.
 void addEvalOptions(CLI::App& command, EvalOptions& options, const std::string& dataHelp);
 
 struct EvaluatedModels {
@@ -37,7 +38,7 @@ struct EvaluatedModels {
 Result<EvaluatedModels> loadModels(const EvalOptions& options, CommandContext& context);
 
 /// Puts tables into the result and on the screen, and writes `results.json`, `results.md` and
-/// `results.tex` into --out and the first table to --latex.
+/// `results.tex` into --out, the first table to --latex and its bars to --chart.
 Result<void> finishEval(const EvalOptions& options, const std::vector<ResultTable>& tables,
                         CommandContext& context);
 

@@ -60,7 +60,9 @@ TEST_F(EvalCommand, SegmentationOfAFolder) {
                                        "--out",
                                        path("out"),
                                        "--latex",
-                                       path("table.tex")});
+                                       path("table.tex"),
+                                       "--chart",
+                                       path("bars.svg")});
     ASSERT_EQ(run.exitCode, 0) << run.err;
     const auto json = nlohmann::json::parse(run.out);
     ASSERT_EQ(json.at("results").size(), 2U);
@@ -70,6 +72,7 @@ TEST_F(EvalCommand, SegmentationOfAFolder) {
     EXPECT_TRUE(fs::exists(folder_ / "out/results.md"));
     std::ifstream file(folder_ / "out/results.json");
     EXPECT_EQ(nlohmann::json::parse(file), json);
+    EXPECT_TRUE(fs::exists(folder_ / "bars.svg"));
     std::ifstream latex(folder_ / "table.tex");
     const std::string text{std::istreambuf_iterator<char>(latex), {}};
     EXPECT_NE(text.find("LoftUp &"), std::string::npos) << text;

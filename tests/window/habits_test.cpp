@@ -3,6 +3,7 @@
 // remembered layout, themes.
 #include "tests/window/window_fixture.h"
 #include "ui/window/command_palette.h"
+#include "ui/window/evaluation_panel.h"
 #include "ui/window/fuzzy_match.h"
 #include "ui/window/log_panel.h"
 #include "ui/window/photo_folder.h"
@@ -361,9 +362,37 @@ TEST_F(HabitsTest, RemembersPanelsThemeAndRecentPhotos) {
     window->setDark(true);
 }
 
+TEST_F(HabitsTest, ShowsAnEvaluationAsTableAndBars) {
+    start(options());
+    const QString path = folder.filePath("results.json");
+    QFile file(path);
+    ASSERT_TRUE(file.open(QIODevice::WriteOnly));
+    file.write(R"({"evaluation": "video", "results": [
+        {"method": "Bilinear", "j_and_f": 50, "j_and_f_interval": [40, 60]},
+        {"method": "JBU", "j_and_f": 62.5, "j_and_f_interval": [50, 70], "gain": 12.5,
+         "gain_interval": [-1, 20]}]})");
+    file.close();
+    EXPECT_FALSE(window->panel("evaluation")->isVisible());
+    window->openEvaluation(path);
+    EXPECT_TRUE(window->panel("evaluation")->isVisible());
+    const QTreeWidget* table = window->evaluation().table();
+    ASSERT_EQ(table->topLevelItemCount(), 2);
+    EXPECT_EQ(table->topLevelItem(1)->text(1), "62.5");
+    EXPECT_EQ(table->topLevelItem(1)->text(3), "12.5");
+    // A file of another kind is named and changes nothing.
+    QFile other(folder.filePath("other.json"));
+    ASSERT_TRUE(other.open(QIODevice::WriteOnly));
+    other.write("{}");
+    other.close();
+    window->openEvaluation(other.fileName());
+    EXPECT_TRUE(window->errorBar().isVisible());
+    EXPECT_EQ(table->topLevelItemCount(), 2);
+}
+
 TEST_F(HabitsTest, EveryControlHasANameForScreenReaders) {
     open(madeUpPhoto("a.png"));
-    for (const char* id : {"inspector", "model", "compute", "statistics", "photos", "log"}) {
+    for (const char* id :
+         {"inspector", "model", "compute", "statistics", "photos", "log", "evaluation"}) {
         window->showPanel(id);
         for (const QWidget* widget : window->panel(id)->findChildren<QWidget*>()) {
             if (widget->focusPolicy() == Qt::NoFocus || !widget->isVisible()) continue;

@@ -6,6 +6,7 @@
 #include "ui/window/colors_panel.h"
 #include "ui/window/command_palette.h"
 #include "ui/window/compute_panel.h"
+#include "ui/window/evaluation_panel.h"
 #include "ui/window/key_sheet.h"
 #include "ui/window/log_panel.h"
 #include "ui/window/model_panel.h"
@@ -137,6 +138,7 @@ void MainWindow::makePanels(const QStringList& devices) {
     computePanel_ = new ComputePanel(&model_, devices);
     statisticsPanel_ = new StatisticsPanel;
     log_ = new LogPanel;
+    evaluation_ = new EvaluationPanel;
     addPanel({"inspector", tr("Inspector"), tr("The pick's values and attention maps"),
               QKeySequence(Qt::Key_F2), Qt::RightDockWidgetArea, true},
              inspector_);
@@ -162,6 +164,10 @@ void MainWindow::makePanels(const QStringList& devices) {
     addPanel({"log", tr("Log"), tr("What the program did and said"), QKeySequence(Qt::Key_F8),
               Qt::BottomDockWidgetArea},
              log_);
+    addPanel({"evaluation", tr("Evaluation"),
+              tr("What loftscope eval found: table, bars and intervals"), QKeySequence(Qt::Key_F9),
+              Qt::RightDockWidgetArea, true},
+             evaluation_);
 }
 
 QDockWidget* MainWindow::addPanel(const PanelSpec& spec, QWidget* content) {
@@ -221,6 +227,10 @@ void MainWindow::defaultLayout() {
     }
     panel("photos")->hide();
     panel("log")->hide();
+    panel("evaluation")->setFloating(false);
+    addDockWidget(Qt::RightDockWidgetArea, panel("evaluation"));
+    tabifyDockWidget(panel("inspector"), panel("evaluation"));
+    panel("evaluation")->hide();
     showPanel("inspector");
     resizeDocks({panel("inspector")}, {310}, Qt::Horizontal);
     resizeDocks({panel("photos")}, {140}, Qt::Horizontal);
@@ -490,6 +500,21 @@ void MainWindow::chooseFolder() {
     const QString path = QFileDialog::getExistingDirectory(this, tr("Open a folder of photos"),
                                                            QFileInfo(wantedPhoto_).path());
     if (!path.isEmpty()) openFolder(path);
+}
+
+void MainWindow::chooseEvaluation() {
+    const QString path = QFileDialog::getOpenFileName(this, tr("Open an evaluation"), {},
+                                                      tr("Results of evaluations (*.json)"));
+    if (!path.isEmpty()) openEvaluation(path);
+}
+
+void MainWindow::openEvaluation(const QString& path) {
+    if (const auto opened = evaluation_->open(path); !opened) {
+        lastError_ = opened.error().code;
+        showFailure(QString::fromStdString(opened.error().message));
+        return;
+    }
+    showPanel("evaluation");
 }
 
 void MainWindow::pastePicture() {

@@ -25,6 +25,7 @@ class ClipBar;
 class ColorsPanel;
 class CommandPalette;
 class ComputePanel;
+class EvaluationPanel;
 class LogPanel;
 class ModelPanel;
 class PhotoStrip;
@@ -59,8 +60,8 @@ public:
     LogPanel& log() { return *log_; }
     PhotoStrip& photoStrip() { return *photoStrip_; }
     ClipBar& clipBar() { return *clipBar_; }
-    /// By its id: "inspector", "colors", "photos", "model", "compute", "statistics", "log"; null if
-    /// there is none.
+    /// By its id: "inspector", "colors", "photos", "model", "compute", "statistics", "log",
+    /// "evaluation"; null if there is none.
     QDockWidget* panel(const QString& id) const;
     void showPanel(const QString& id);
 
@@ -71,6 +72,9 @@ public:
     void openFolder(const QString& path);
     /// The pictures of a folder as the frames of a clip.
     void openSequence(const QString& path);
+    /// The results.json of `loftscope eval`, in its panel.
+    void openEvaluation(const QString& path);
+    EvaluationPanel& evaluation() { return *evaluation_; }
     /// The photo `step` places further in its folder; says so where there is none.
     void stepPhoto(int step);
     /// Nothing is being computed and everything computed is on its way to the screen.
@@ -105,6 +109,7 @@ private:
 
     void chooseFile();
     void chooseFolder();
+    void chooseEvaluation();
     void pastePicture();
     void copyValues();
     void goTo();
@@ -139,6 +144,7 @@ private:
     ComputePanel* computePanel_ = nullptr;
     StatisticsPanel* statisticsPanel_ = nullptr;
     LogPanel* log_ = nullptr;
+    EvaluationPanel* evaluation_ = nullptr;
     CommandPalette* palette_ = nullptr;
     QToolButton* modelButton_ = nullptr;
     QMenu* recentMenu_ = nullptr;

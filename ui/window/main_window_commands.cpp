@@ -75,6 +75,9 @@ void MainWindow::makeCommands() {
            tr("Shows a folder's photos as thumbnails and opens the first"),
            {Keys(Qt::CTRL | Qt::SHIFT | Qt::Key_O)}},
           [this] { chooseFolder(); });
+    c.add({"file.open-evaluation", file, tr("Open &evaluation..."),
+           tr("Shows the results.json of loftscope eval as a table and bars")},
+          [this] { chooseEvaluation(); });
     c.add({"file.next",
            file,
            tr("&Next photo"),
@@ -387,7 +390,7 @@ void MainWindow::makeMenus() {
         fill(menu, *commands_, ids);
         return menu;
     };
-    QMenu* file = add(tr("&File"), {"file.open", "file.open-folder"});
+    QMenu* file = add(tr("&File"), {"file.open", "file.open-folder", "file.open-evaluation"});
     recentMenu_ = file->addMenu(tr("Open &recent"));
     recentMenu_->setToolTipsVisible(true);
     fillRecentMenu();
