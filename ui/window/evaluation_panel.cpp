@@ -4,6 +4,7 @@
 #include "ui/figure/bar_chart_painter.h"
 
 #include <QFileInfo>
+#include <QHBoxLayout>
 #include <QHeaderView>
 #include <QLabel>
 #include <QPainter>
@@ -77,11 +78,13 @@ EvaluationPanel::EvaluationPanel(QWidget* parent)
     table_->setAccessibleName(tr("Results of the evaluation"));
     table_->header()->setStretchLastSection(false);
     table_->header()->setSectionResizeMode(QHeaderView::ResizeToContents);
-    table_->setMinimumHeight(180);
-    auto* layout = new QVBoxLayout(this);
-    layout->addWidget(caption_);
-    layout->addWidget(chart_);
-    layout->addWidget(table_, 1);
+    table_->setMinimumHeight(80);
+    auto* side = new QVBoxLayout;
+    side->addWidget(caption_);
+    side->addWidget(table_, 1);
+    auto* layout = new QHBoxLayout(this);
+    layout->addWidget(chart_, 1);
+    layout->addLayout(side, 1);
 }
 
 Result<void> EvaluationPanel::open(const QString& path) {

@@ -166,7 +166,7 @@ void MainWindow::makePanels(const QStringList& devices) {
              log_);
     addPanel({"evaluation", tr("Evaluation"),
               tr("What loftscope eval found: table, bars and intervals"), QKeySequence(Qt::Key_F9),
-              Qt::RightDockWidgetArea, true},
+              Qt::BottomDockWidgetArea},
              evaluation_);
 }
 
@@ -227,9 +227,6 @@ void MainWindow::defaultLayout() {
     }
     panel("photos")->hide();
     panel("log")->hide();
-    panel("evaluation")->setFloating(false);
-    addDockWidget(Qt::RightDockWidgetArea, panel("evaluation"));
-    tabifyDockWidget(panel("inspector"), panel("evaluation"));
     panel("evaluation")->hide();
     showPanel("inspector");
     resizeDocks({panel("inspector")}, {310}, Qt::Horizontal);
