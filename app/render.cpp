@@ -3,14 +3,18 @@
 #include "app/commands.h"
 #include "app/scene_options.h"
 #include "core/analysis/attention_statistics.h"
+#include "core/analysis/field_metrics.h"
 #include "core/analysis/pca_file.h"
 #include "core/base/file.h"
 #include "core/base/guard.h"
 #include "core/figure/figure_file.h"
 #include "core/image/clip.h"
 #include "core/image/map_file.h"
+#include "core/image/video_file.h"
 #include "core/pipeline/batch.h"
+#include "core/pipeline/clip_basis.h"
 #include "core/pipeline/comparison.h"
+#include "core/pipeline/html_report.h"
 #include "core/session/session_file.h"
 #include "ui/figure/figure_painter.h"
 
@@ -19,6 +23,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <optional>
 
@@ -45,6 +50,10 @@ struct Options {
     std::string figureOut;
     std::string data;
     std::string dataFormat = "npy";
+    std::string video;
+    bool wipe = false;
+    double rate = 0;
+    std::string report;
     std::optional<FigurePlan> session; ///< what a session shows
     std::vector<std::string> photos;
     std::string format = "png";
@@ -376,6 +385,192 @@ Result<void> renderMany(const Options& options, CommandContext& context) {
     return {};
 }
 
+/// One picture of two: A left of the edge, B right of it.
+Image wiped(const Image& a, const Image& b, const Extent& extent, double edge) {
+    std::vector<std::uint8_t> pixels;
+    pixels.reserve(static_cast<std::size_t>(extent.area()) * 3);
+    const auto at = std::lround(edge * static_cast<double>(extent.width));
+    for (std::int64_t y = 0; y < extent.height; ++y) {
+        for (std::int64_t x = 0; x < extent.width; ++x) {
+            if (std::abs(x - at) <= 1) {
+                pixels.insert(pixels.end(), 3, 255);
+                continue;
+            }
+            const Image& from = x < at ? a : b;
+            const std::uint8_t* const pixel =
+                from.row((2 * y + 1) * from.height() / (2 * extent.height)) +
+                3 * ((2 * x + 1) * from.width() / (2 * extent.width));
+            pixels.insert(pixels.end(), pixel, pixel + 3);
+        }
+    }
+    return {extent, std::move(pixels)};
+}
+
+/// A video of the clip: one basis and one range of colours, side by side or as a wipe.
+Result<void> renderVideo(const Options& options, CommandContext& context) {
+    if (options.photos.size() != 1)
+        return fail(ErrorCode::InvalidArgument,
+                    "--video takes one clip: a video file, or a folder of frames.");
+    // Before anything is computed.
+    if (!namesVideoOutput(options.video))
+        return fail(ErrorCode::InvalidArgument,
+                    fmt::format("Cannot tell the format of the video '{}': let the name end in "
+                                ".mp4, .webm or .avi.",
+                                options.video));
+    LOFTSCOPE_TRY(const auto clip, openClip(options.photos.front()));
+    LOFTSCOPE_TRY(Work work, prepare(options, context));
+    LOFTSCOPE_CHECK(loadSharedBackbone(options, work, context));
+    work.scene.image = options.photos.front();
+    FigurePlan& plan = work.comparison.plan;
+    plan.notes = false;
+    plan.subtitles = false;
+    constexpr std::int64_t samples = 16;
+    LOFTSCOPE_CHECK(
+        lockOverClip(*clip, work.scene, work.methods, work.comparison, samples, context.run));
+    const double rate = options.rate > 0 ? options.rate : clip->rate() > 0 ? clip->rate() : 12.0;
+    if (options.wipe && plan.panes.size() < 2)
+        return fail(ErrorCode::InvalidArgument, "--wipe needs two panes: --panes image,loftup.");
+    std::optional<VideoSink> sink;
+    const RunContext quiet{context.run.stop, {}};
+    std::int64_t written = 0;
+    for (std::int64_t i = 0; i < clip->frames(); ++i) {
+        context.run.throwIfStopped();
+        context.run.progress(fmt::format("frame {} of {}", i + 1, clip->frames()),
+                             static_cast<double>(i) / static_cast<double>(clip->frames()));
+        SceneRequest request = work.scene;
+        auto photo = clip->frame(i);
+        // Containers promise a few frames more than there are.
+        if (!photo && i > 0 && clip->rate() > 0) break;
+        if (!photo) return std::unexpected(photo.error());
+        request.photo = *std::move(photo);
+        LOFTSCOPE_TRY(const Scene scene, makeScene(request, quiet));
+        LOFTSCOPE_TRY(FigureSpec figure,
+                      compareMethods(scene, work.methods, work.comparison, quiet));
+        Image frame;
+        if (options.wipe) {
+            // There and back in four seconds, from the first pane to the last.
+            const double phase = std::fmod(static_cast<double>(i) / rate / 4, 1.0);
+            const double edge = phase < 0.5 ? 2 * phase : 2 - 2 * phase;
+            const Image& shown = figure.panes.back().picture;
+            const std::int64_t factor =
+                std::max<std::int64_t>(1, (480 + shown.height() - 1) / shown.height());
+            frame =
+                wiped(figure.panes.front().picture, shown,
+                      {scene.guidance.extent.height * factor, scene.guidance.extent.width * factor},
+                      edge);
+        } else {
+            figure.scale = 1.5;
+            LOFTSCOPE_TRY(frame, paintFigure(figure));
+        }
+        if (!sink) {
+            LOFTSCOPE_TRY(sink, VideoSink::create(options.video, frame.extent(), rate));
+        }
+        LOFTSCOPE_CHECK(sink->write(frame));
+        ++written;
+    }
+    LOFTSCOPE_CHECK(sink->finish());
+    context.result["out"] = options.video;
+    context.result["frames"] = written;
+    context.result["rate"] = rate;
+    context.text =
+        fmt::format("{}: {} frames at {:.4g} per second\n", options.video, written, rate);
+    return {};
+}
+
+/// How alike the coarse and the fine features are, and the attention of picks.
+Result<std::vector<ReportTable>> tablesOf(const Scene& scene, const Work& work,
+                                          const FigureData& data, const RunContext& context) {
+    std::vector<ReportTable> tables;
+    ReportTable metrics{"Metrics",
+                        {"method", "consistency (cosine)", "relative error", "edge alignment",
+                         "total variation", "mean norm"},
+                        {}};
+    for (const ComparedMethod& method : work.methods) {
+        LOFTSCOPE_TRY(const auto field, bindField(scene, *method.upsampler.model, context));
+        const at::Tensor guidance = guidanceAt(scene, field->extent());
+        if (!guidance.defined()) continue;
+        LOFTSCOPE_TRY(const FieldMetrics m,
+                      measureField(*field, scene.low, guidance, work.comparison.tile, context));
+        metrics.rows.push_back(
+            {titleOf(*method.upsampler.model), fmt::format("{:.4f}", m.consistencyCosine),
+             fmt::format("{:.4f}", m.consistencyError), fmt::format("{:.4f}", m.edgeAlignment),
+             fmt::format("{:.4f}", m.totalVariation), fmt::format("{:.4g}", m.meanNorm)});
+    }
+    if (!metrics.rows.empty()) tables.push_back(std::move(metrics));
+    if (!data.picks.empty()) {
+        ReportTable picks{"Picked pixels", {"pick", "pixel of the photo"}, {}};
+        for (const PlannedPick& pick : data.picks)
+            picks.rows.push_back({pick.label, fmt::format("{}, {}", pick.at.x, pick.at.y)});
+        tables.push_back(std::move(picks));
+    }
+    ReportTable attention{"Attention of picks",
+                          {"pick", "method", "block", "head", "entropy (bit)", "peak", "at token"},
+                          {}};
+    for (const FigureData::Weights& each : data.attention)
+        for (std::int64_t block = 0; block < each.weights.size(0); ++block)
+            for (std::int64_t head = 0; head < each.weights.size(1); ++head) {
+                const AttentionStatistics s = attentionStatistics(each.weights[block][head]);
+                attention.rows.push_back({data.picks[each.pick].label, each.method,
+                                          std::to_string(block + 1), std::to_string(head + 1),
+                                          fmt::format("{:.2f}", s.entropyBits),
+                                          fmt::format("{:.3f}", s.peak),
+                                          fmt::format("{}, {}", s.peakToken.x, s.peakToken.y)});
+            }
+    if (!attention.rows.empty()) tables.push_back(std::move(attention));
+    return tables;
+}
+
+/// A page of one photo or of many.
+Result<void> renderReport(const Options& options, CommandContext& context) {
+    LOFTSCOPE_TRY(const std::vector<BatchItem> items, planBatch(options.photos));
+    LOFTSCOPE_TRY(Work work, prepare(options, context));
+    LOFTSCOPE_CHECK(loadSharedBackbone(options, work, context));
+    Report report;
+    report.title = options.title.empty() ? items.size() == 1
+                                               ? items.front().photo.filename().string()
+                                               : fmt::format("{} photos", items.size())
+                                         : options.title;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        context.run.progress(fmt::format("photo {} of {}", i + 1, items.size()),
+                             static_cast<double>(i) / static_cast<double>(items.size()));
+        const RunContext quiet{context.run.stop, {}};
+        SceneRequest request = work.scene;
+        request.image = items[i].photo.string();
+        const auto page = [&]() -> Result<void> {
+            LOFTSCOPE_TRY(const Scene scene, makeScene(request, quiet));
+            FigureData data;
+            ReportPhoto photo{items[i].photo.filename().string(), {}, {}};
+            LOFTSCOPE_TRY(photo.figure,
+                          compareMethods(scene, work.methods, work.comparison, quiet, &data));
+            LOFTSCOPE_TRY(photo.tables, tablesOf(scene, work, data, quiet));
+            if (report.made.empty()) {
+                Scene described = scene;
+                for (const ComparedMethod& method : work.methods)
+                    if (method.upsampler.provenance)
+                        described.models.push_back(*method.upsampler.provenance);
+                auto metadata = provenanceMetadata(described, "", context.options.precision);
+                metadata.erase("notes");
+                report.made.assign(metadata.begin(), metadata.end());
+            }
+            report.photos.push_back(std::move(photo));
+            return {};
+        };
+        if (const Result<void> made = page(); !made) {
+            // One bad photo of many is noted; the others are shown.
+            if (items.size() == 1 || made.error().code == ErrorCode::Cancelled)
+                return std::unexpected(made.error());
+            context.warn(made.error().message);
+            context.partlyFailed = true;
+        }
+    }
+    LOFTSCOPE_CHECK(writeReport(options.report, report));
+    context.result["out"] = options.report;
+    context.result["photos"] = report.photos.size();
+    context.text = fmt::format("{}: a page of {} photo{}\n", options.report, report.photos.size(),
+                               report.photos.size() == 1 ? "" : "s");
+    return {};
+}
+
 /// Takes photo, models, sizes and panes from a session, where no option says otherwise.
 Result<void> openSession(const std::string& path, Options& options, CommandContext& context) {
     LOFTSCOPE_TRY(const Session session, readSession(path));
@@ -428,6 +623,10 @@ Result<void> run(Options options, CommandContext& context) {
     std::error_code ignored;
     const bool onePhoto =
         options.photos.size() == 1 && !fs::is_directory(options.photos.front(), ignored);
+    if (!options.video.empty()) return renderVideo(options, context);
+    if (!options.report.empty()) return renderReport(options, context);
+    if (options.out.empty())
+        return fail(ErrorCode::InvalidArgument, "Give --out, --report or --video.");
     if (figure && options.frame >= 0 && options.photos.size() == 1) {
         options.scene.image = options.photos.front();
         return renderOne(options, context);
@@ -528,12 +727,20 @@ void addRenderCommand(CommandLine& line) {
     command->add_option("--tile", options->tile, "Side of the tiles that are computed at once")
         ->capture_default_str()
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{32768}));
-    command
-        ->add_option(
-            "--out,-o", options->out,
-            "The figure: .png, .pdf or .svg. For several photos a folder; the same command "
-            "goes on where it was stopped")
-        ->required();
+    command->add_option(
+        "--out,-o", options->out,
+        "The figure: .png, .pdf or .svg. For several photos a folder; the same command "
+        "goes on where it was stopped");
+    command->add_option("--report", options->report,
+                        "Instead: one self-contained HTML page of all photos, with panes that zoom "
+                        "together, metrics and attention");
+    command->add_option("--video", options->video,
+                        "Instead: a video (.mp4, .webm, .avi) of a clip, with one PCA basis and "
+                        "one range of colours for all frames");
+    command->add_flag("--wipe", options->wipe,
+                      "Of a video: first and last pane in one picture, with an edge that wanders");
+    command->add_option("--rate", options->rate, "Frames per second of a video of a folder: 12")
+        ->check(CLI::Range(0.1, 240.0));
     command->add_option("--format", options->format, "Of the figures in a folder")
         ->capture_default_str()
         ->check(CLI::IsMember({"png", "pdf", "svg"}));

@@ -48,7 +48,30 @@ const Encoder* encoderOf(const std::filesystem::path& path) {
     return found == encoders.end() ? nullptr : found;
 }
 
+cv::Mat bgrOf(const Image& image) {
+    quietOpenCv();
+    cv::Mat bgr(static_cast<int>(image.height()), static_cast<int>(image.width()), CV_8UC3);
+    const std::span<const std::uint8_t> rgb = image.pixels();
+    for (std::size_t i = 0; i < rgb.size(); i += 3) {
+        bgr.data[i] = rgb[i + 2];
+        bgr.data[i + 1] = rgb[i + 1];
+        bgr.data[i + 2] = rgb[i];
+    }
+    return bgr;
+}
+
 } // namespace
+
+Result<std::vector<std::uint8_t>> encodePng(const Image& image) {
+    return guarded("encoding a picture", [&]() -> Result<std::vector<std::uint8_t>> {
+        if (image.empty())
+            return fail(ErrorCode::InvalidArgument, "There are no pixels to encode.");
+        std::vector<std::uint8_t> encoded;
+        if (!cv::imencode(".png", bgrOf(image), encoded, encoderOf("a.png")->parameters))
+            return fail(ErrorCode::WriteFailed, "Encoding a picture as PNG failed.");
+        return encoded;
+    });
+}
 
 bool namesPicture(const std::filesystem::path& path) {
     return encoderOf(path) != nullptr;
@@ -71,14 +94,7 @@ Result<void> writeImage(const std::filesystem::path& path, const Image& image) {
                                     "write '{}' as .png.",
                                     encoder->name, encoder->maximalSide, image.width(),
                                     image.height(), path.string()));
-        quietOpenCv();
-        cv::Mat bgr(static_cast<int>(image.height()), static_cast<int>(image.width()), CV_8UC3);
-        const std::span<const std::uint8_t> rgb = image.pixels();
-        for (std::size_t i = 0; i < rgb.size(); i += 3) {
-            bgr.data[i] = rgb[i + 2];
-            bgr.data[i + 1] = rgb[i + 1];
-            bgr.data[i + 2] = rgb[i];
-        }
+        const cv::Mat bgr = bgrOf(image);
         std::vector<std::uint8_t> encoded;
         if (!cv::imencode(std::string(encoder->ending), bgr, encoded, encoder->parameters))
             return fail(ErrorCode::WriteFailed,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line end to end: numbers against the reference's arrays, and what it says when
 // something is wrong.
+#include "core/image/clip.h"
 #include "core/image/decode.h"
 #include "core/image/encode.h"
 #include "core/session/session_file.h"
@@ -400,6 +401,54 @@ TEST_F(CommandLineTest, RenderDrawsASessionAndWhatItsCommandLineDraws) {
     const ProgramRun missing = runProgram({"render", path("s.loftscope"), "-o", path("c.png")});
     EXPECT_EQ(missing.exitCode, 1);
     EXPECT_THAT(missing.err, HasSubstr("a.png' is not there"));
+}
+
+TEST_F(CommandLineTest, RenderWritesAVideoOfAClip) {
+    const std::string vit =
+        std::string(LOFTSCOPE_RESOURCES) + "/models/bootstrap_vit_ti16.safetensors";
+    fs::create_directories(path("clip"));
+    for (const char* name : {"clip/1.png", "clip/2.png", "clip/3.png"})
+        photo(name, {64, 96});
+    const auto render = [&](std::vector<std::string> rest) {
+        std::vector<std::string> command{"render",   path("clip"), "-b", vit, "-u",
+                                         "bilinear", "--size",     "64", "-q"};
+        command.insert(command.end(), rest.begin(), rest.end());
+        return runProgram(command);
+    };
+    const ProgramRun made = render({"--video", path("a.avi")});
+    ASSERT_EQ(made.exitCode, 0) << made.err;
+    const auto clip = openClip(path("a.avi"));
+    ASSERT_TRUE(clip) << clip.error().message;
+    EXPECT_EQ((*clip)->frames(), 3);
+    const ProgramRun wiped =
+        render({"--panes", "image,bilinear", "--wipe", "--video", path("w.avi")});
+    ASSERT_EQ(wiped.exitCode, 0) << wiped.err;
+    EXPECT_EQ((*openClip(path("w.avi")))->frame(0)->image.height(), 512);
+
+    const ProgramRun unknown = render({"--video", path("a.gif")});
+    EXPECT_EQ(unknown.exitCode, 2);
+    EXPECT_THAT(unknown.err, HasSubstr(".mp4, .webm or .avi"));
+    photo("clip/4.png", {96, 64});
+    const ProgramRun uneven = render({"--video", path("b.avi")});
+    EXPECT_EQ(uneven.exitCode, 1);
+    EXPECT_THAT(uneven.err, HasSubstr("one size"));
+    expectOnly({"clip", "a.avi", "w.avi"});
+}
+
+TEST_F(CommandLineTest, RenderWritesAPageThatNeedsNothingElse) {
+    const ProgramRun made =
+        runProgram({"render", photo("a<b>.png", {60, 80}), photo("c.png", {64, 64}), "-b",
+                    std::string(LOFTSCOPE_RESOURCES) + "/models/bootstrap_vit_ti16.safetensors",
+                    "-u", "bilinear", "--size", "64", "--panes", "image,bilinear,attention@20,30",
+                    "--report", path("r.html"), "-q"});
+    ASSERT_EQ(made.exitCode, 0) << made.err;
+    std::ostringstream page;
+    page << std::ifstream(path("r.html")).rdbuf();
+    for (const char* text : {"a&lt;b&gt;.png", "c.png", "data:image/png;base64,iVBOR", "Metrics",
+                             "Attention of picks", "backbone_sha256"})
+        EXPECT_TRUE(page.str().find(text) != std::string::npos) << text;
+    for (const char* text : {"http:", "https:", "src=\"/", "a<b>"})
+        EXPECT_TRUE(page.str().find(text) == std::string::npos) << text;
 }
 
 TEST_F(CommandLineTest, MapsPixelsOfThePhotoToTheOutput) {
