@@ -511,8 +511,12 @@ struct Engine::State {
             basis = locked.at(method);
         }
         const bool given = basis.components.defined();
+        const auto loaded = upsamplers.find(method);
         callback(id, FieldBegun{request, name, field->extent(), options.tile,
-                                static_cast<int>(given ? basis.size() : components)});
+                                static_cast<int>(given ? basis.size() : components),
+                                nameOfArithmetic(loaded == upsamplers.end()
+                                                     ? c10::ScalarType::Float
+                                                     : loaded->second.arithmetic)});
         if (request.basis == "shared") {
             LOFTSCOPE_TRY(basis, sharedBasis(id, request.sharedBy, components, context));
         } else if (!given) {

@@ -96,6 +96,7 @@ struct FieldBegun {
     Extent extent;
     std::int64_t tile = 0;
     int components = 0;
+    std::string precision; ///< what the method really computes in: "fp32", "bf16"
 };
 
 struct FieldFitted {

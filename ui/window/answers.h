@@ -29,6 +29,7 @@ struct Answer {
     std::vector<double> shares;     ///< scores: of the variance per component
     QString fittedOn;               ///< scores: the fields of the basis
     bool preview = false;           ///< scores: the basis is a first guess
+    QString precision;              ///< scores: "fp32", "bf16"
     std::shared_ptr<const AttentionReady> attention;
     std::vector<std::shared_ptr<MapBuffer>> attentionMaps; ///< as in `attention`
 };

@@ -163,9 +163,8 @@ PaneContent featureContent(const PaneState& pane, const KindContext& context) {
     const Extent extent = pane.method.empty() ? context.features->tokens : context.features->output;
     content.details = sizeText(extent);
     // Reduced precision is said wherever it is seen.
-    const std::string& precision = context.model.state().compute.precision;
-    if (precision != "fp32" && context.hasWeights(pane.method))
-        content.details += ", " + QString::fromStdString(precision);
+    if (!answer->precision.isEmpty() && answer->precision != "fp32")
+        content.details += ", " + answer->precision;
     if (answer->map) {
         content.map = answer->map;
         content.deviations = answer->deviations;
@@ -482,12 +481,6 @@ QString KindContext::labelOf(const std::string& method) const {
     for (const UsableMethod& known : methods)
         if (known.info.key == method) return QString::fromStdString(known.info.title);
     return QString::fromStdString(method);
-}
-
-bool KindContext::hasWeights(const std::string& method) const {
-    const auto known = std::ranges::find(
-        methods, method, [](const UsableMethod& usable) { return usable.info.key; });
-    return known != methods.end() && known->info.needsWeights;
 }
 
 MapRequest scoresRequest(const PaneState& pane, const KindContext& context) {

@@ -32,8 +32,6 @@ struct KindContext {
     const Answer* answerTo(const MapRequest& request) const;
     /// "LoftUp", "Bilinear", "Low-res".
     QString labelOf(const std::string& method) const;
-    /// The method computes with a checkpoint, and so in the precision that is chosen.
-    bool hasWeights(const std::string& method) const;
 };
 
 /// An entry of a pane's menu.

@@ -413,6 +413,7 @@ void Workspace::onBegun(Answer& answer, const FieldBegun& begun,
     answer.deviations.clear();
     answer.shares.clear();
     answer.fittedOn.clear();
+    answer.precision = QString::fromStdString(begun.precision);
     refreshShowing(answer);
 }
 
