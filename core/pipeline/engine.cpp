@@ -467,6 +467,12 @@ struct Engine::State {
                           momentsOf(id, method, context, [](const Rect&, const at::Tensor&) {}));
             LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, method, context));
             LOFTSCOPE_TRY(const std::string title, titleOfMethod(id, method, context));
+            if (mean.defined() && mean.size(0) != field->channels()) {
+                return fail(ErrorCode::Mismatch,
+                            fmt::format("A shared basis needs features of equal channels, but {} "
+                                        "has {} and others have {}: choose own bases.",
+                                        title, field->channels(), mean.size(0)));
+            }
             const auto share = static_cast<double>(methods.size());
             mean = mean.defined() ? mean + one->mean() / share : one->mean() / share;
             second = second.defined() ? second + one->secondMoment() / share

@@ -18,11 +18,37 @@ trap 'rm -rf "$work"' EXIT
 cat >"$work/steps.json" <<JSON
 [
     {"do": "resize", "size": [1400, 760]},
-    {"do": "wait-idle"},
     {"do": "click", "pane": 1, "at": [300, 290]},
     {"do": "wait-idle"},
     {"do": "key", "key": "4"},
     {"do": "screenshot", "file": "$here/main.png"},
+    {"do": "theme", "name": "light"},
+    {"do": "screenshot", "file": "$here/light.png"},
+    {"do": "theme", "name": "dark"},
+
+    {"do": "panel", "name": "colors"},
+    {"do": "action", "name": "basis.shared"},
+    {"do": "action", "name": "pane.next-components"},
+    {"do": "wait-idle"},
+    {"do": "screenshot", "file": "$here/pca.png"},
+    {"do": "action", "name": "pane.previous-components"},
+
+    {"do": "key", "key": "W"},
+    {"do": "key", "key": "M"},
+    {"do": "screenshot", "file": "$here/wipe.png"},
+    {"do": "key", "key": "W"},
+    {"do": "key", "key": "M"},
+    {"do": "action", "name": "basis.own"},
+    {"do": "wait-idle"},
+
+    {"do": "panel", "name": "inspector"},
+    {"do": "click", "pane": 1, "at": [250, 110], "modifiers": "Shift"},
+    {"do": "key", "key": "5"},
+    {"do": "key", "key": "O"},
+    {"do": "key", "key": "S"},
+    {"do": "key", "key": "M"},
+    {"do": "wait-idle"},
+    {"do": "screenshot", "file": "$here/attention.png"},
     {"do": "quit"}
 ]
 JSON

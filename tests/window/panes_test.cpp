@@ -355,6 +355,69 @@ TEST_F(PanesTest, DisplayChoicesComputeNothing) {
     EXPECT_EQ(model().content(pane).map, map) << "the same scores all the time";
 }
 
+TEST_F(PanesTest, CommandsDoWhatThePanelsDo) {
+    openPhoto();
+    const int pane = paneOf("features", "loftup");
+    model().select(pane);
+    command("colors.flip-2")->trigger();
+    EXPECT_EQ(model().layerOf(pane).scores.flipped, (std::array{false, true, false}));
+    command("colors.sigmoid")->trigger();
+    EXPECT_EQ(model().layerOf(pane).scores.scaling, ScoreScaling::Sigmoid);
+    EXPECT_TRUE(command("colors.whiten")->isChecked()) << "the sigmoid is of whitened scores";
+    command("colors.mask")->trigger();
+    EXPECT_TRUE(model().layerOf(paneOf("features", "")).scores.mask.enabled);
+    command("colors.alone")->trigger();
+    EXPECT_EQ(model().layerOf(pane).kind, LayerKind::Scalar);
+    command("basis.shared")->trigger();
+    waitIdle(*window);
+    EXPECT_TRUE(command("basis.shared")->isChecked());
+    command("basis.lock")->trigger();
+    waitIdle(*window);
+    EXPECT_TRUE(command("basis.lock")->isChecked());
+    EXPECT_EQ(contentOf("features", "").deviations, contentOf("features", "loftup").deviations)
+        << "what was locked is the shared one";
+    command("basis.lock")->trigger();
+    waitIdle(*window);
+    EXPECT_EQ(model().pane(pane)->basis, "own");
+
+    click(paneOf("photo"), 48.5, 32.5);
+    click(paneOf("photo"), 8.5, 8.5, Qt::ShiftModifier);
+    waitIdle(*window);
+    command("pick.next")->trigger();
+    EXPECT_EQ(model().activePick()->number, 1);
+    command("pick.remove")->trigger();
+    EXPECT_EQ(model().activePick()->number, 2);
+    waitIdle(*window);
+    const int attention = paneOf("attention");
+    model().select(attention);
+    command("attention.next-head")->trigger();
+    EXPECT_EQ(model().pane(attention)->head, 0);
+    command("attention.previous-head")->trigger();
+    EXPECT_EQ(model().pane(attention)->head, -1) << "the mean";
+    command("attention.next-block")->trigger();
+    EXPECT_EQ(model().pane(attention)->block, -1) << "after the last block comes the mean";
+    command("pane.overlay")->trigger();
+    EXPECT_LT(model().layerOf(attention).opacity, 1);
+    EXPECT_TRUE(command("pane.overlay")->isChecked());
+    command("pane.overlay")->trigger();
+    EXPECT_EQ(model().layerOf(attention).opacity, 1);
+    command("pane.next-color-map")->trigger();
+    EXPECT_NE(model().layerOf(attention).scalar.map, ColorMap::Viridis);
+}
+
+TEST_F(PanesTest, WhatWasCancelledCanBeAskedForAgain) {
+    start(slowOptions());
+    window->openFile(madeUpPhoto("large.png", 700, 600));
+    waitForLoftUp();
+    window->workspace().cancel();
+    waitIdle(*window);
+    EXPECT_FALSE(contentOf("features", "loftup").map->complete());
+    command("compute.retry")->trigger();
+    EXPECT_TRUE(window->workspace().busy());
+    window->workspace().cancel();
+    waitIdle(*window);
+}
+
 TEST_F(PanesTest, TheHistogramsEndsAndTheMaskAreDragged) {
     openPhoto();
     const int pane = paneOf("features", "loftup");

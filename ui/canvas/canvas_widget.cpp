@@ -669,9 +669,6 @@ void CanvasWidget::keyPressEvent(QKeyEvent* event) {
     case Qt::Key_Escape:
         model_->clearPicks();
         return;
-    case Qt::Key_Backspace:
-        model_->removePick(model_->state().activePick);
-        return;
     case Qt::Key_Plus:
     case Qt::Key_Equal:
         zoomBy(zoomPerNotch * zoomPerNotch);

@@ -80,7 +80,7 @@ Rgb colorOf(const ScalarStyle& style, float value);
 ValueRange symmetric(const ValueRange& range);
 
 /// Range between two percentiles (0..100) of the finite values that have arrived, linearly
-/// interpolated, where the mask shows the map. Large maps are sampled evenly (at most 2^18
+/// interpolated, where the mask shows the map. Large maps are sampled evenly (at most 2^16
 /// values). {0, 0} if there are none.
 ValueRange percentileRange(const MapBuffer& map, int channel, double lowPercent, double highPercent,
                            const ForegroundMask& mask = {});

@@ -88,11 +88,6 @@ QVBoxLayout* groupIn(QVBoxLayout* column, QWidget*& group) {
     return rows;
 }
 
-void showRow(QFormLayout* form, QWidget* field, bool visible) {
-    field->setVisible(visible);
-    if (QWidget* label = form->labelForField(field)) label->setVisible(visible);
-}
-
 /// The fields of all groups stand under each other.
 void addRow(QFormLayout* form, const QString& name, QWidget* field) {
     auto* label = new QLabel(name);
@@ -562,7 +557,7 @@ void ColorsPanel::refreshMask(const PaneState& shown) {
     }
     maskComponent_->setCurrentIndex(std::min(mask.component, count - 1));
     maskSide_->setCurrentIndex(mask.keepAbove ? 0 : 1);
-    showRow(maskForm_, keep_, mask.enabled);
+    maskForm_->setRowVisible(keep_, mask.enabled);
     maskHistogram_->setVisible(mask.enabled);
     if (!mask.enabled || !map) return;
     const Histogram histogram = histogramOf(*map, mask.component);
@@ -575,7 +570,7 @@ void ColorsPanel::refreshMask(const PaneState& shown) {
 void ColorsPanel::refreshOverlay(const PaneState& shown) {
     opacity_->setValue(static_cast<int>(std::lround(shown.opacity * 100)));
     transparent_->setChecked(shown.scalar.opacityByValue);
-    showRow(overlayForm_, transparent_, model_->rangeCount(shown.id) == 1);
+    overlayForm_->setRowVisible(transparent_, model_->rangeCount(shown.id) == 1);
     smooth_->setChecked(shown.smooth);
 }
 

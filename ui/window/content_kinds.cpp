@@ -160,7 +160,8 @@ PaneContent featureContent(const PaneState& pane, const KindContext& context) {
     if (!context.features || answer == nullptr) return content;
     describeState(content, answer);
     content.unit = tr("score of component %1").arg(pane.scalar.channel + 1);
-    const Extent extent = pane.method.empty() ? context.features->tokens : context.features->output;
+    Extent extent = pane.method.empty() ? context.features->tokens : context.features->output;
+    if (answer->map) extent = answer->map->extent();
     content.details = sizeText(extent);
     // Reduced precision is said wherever it is seen.
     if (!answer->precision.isEmpty() && answer->precision != "fp32")
@@ -210,17 +211,16 @@ PaneContent attentionMap(const PaneState& pane, const Answer* answer, PaneConten
     if (ready.blocks * ready.heads > 1) {
         content.details += ", ";
         content.details += block < 0
-                               ? tr("mean of %1 %2s").arg(ready.blocks).arg(blockWord)
+                               ? tr("%1 mean").arg(blockWord)
                                : tr("%1 %2/%3").arg(blockWord).arg(block + 1).arg(ready.blocks);
         content.details += ", ";
-        content.details += head < 0 ? tr("mean of %1 heads").arg(ready.heads)
-                                    : tr("head %1/%2").arg(head + 1).arg(ready.heads);
+        content.details +=
+            head < 0 ? tr("head mean") : tr("head %1/%2").arg(head + 1).arg(ready.heads);
     } else {
         content.details += tr(", interpolation weights");
     }
-    content.details += tr(", entropy %1 bit, peak %2")
-                           .arg(summary.entropyBits, 0, 'f', 2)
-                           .arg(summary.peak, 0, 'g', 2);
+    content.details +=
+        tr(", %1 bit, peak %2").arg(summary.entropyBits, 0, 'f', 2).arg(summary.peak, 0, 'g', 2);
     if (summary.elsewhere > 0)
         content.details += tr(", %1 % elsewhere").arg(summary.elsewhere * 100, 0, 'f', 0);
     return content;

@@ -10,6 +10,7 @@
 #include "ui/window/key_sheet.h"
 #include "ui/window/log_panel.h"
 #include "ui/window/model_panel.h"
+#include "ui/window/pane_commands.h"
 #include "ui/window/photo_folder.h"
 #include "ui/window/photo_strip.h"
 #include "ui/window/statistics_panel.h"
@@ -103,7 +104,10 @@ MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
     setStatusBar(statusLine_);
 
     makeCommands();
+    // Upright: the names of all panels stay readable in a narrow column.
+    setTabPosition(Qt::RightDockWidgetArea, QTabWidget::East);
     makePanels(options.devices);
+    addPaneCommands(*commands_, model_, *workspace_, *colors_);
     makeMenus();
     palette_ = new CommandPalette(commands_, this);
     connectWorkspace();

@@ -4,6 +4,7 @@
 #include "ui/window/command_palette.h"
 #include "ui/window/main_window.h"
 #include "ui/window/model_panel.h"
+#include "ui/window/pane_commands.h"
 #include "ui/window/pane_menu.h"
 
 #include <QAction>
@@ -397,8 +398,9 @@ void MainWindow::makeMenus() {
     fill(file, *commands_,
          {"", "file.next", "file.previous", "", "clip.from-folder", "clip.next", "clip.previous",
           "clip.one-basis", "", "file.quit"});
-    add(tr("&Edit"), {"edit.undo", "edit.redo", "", "edit.paste", "edit.copy-values",
-                      "edit.copy-picture", "", "pick.pin", "pick.clear"});
+    add(tr("&Edit"), QStringList{"edit.undo", "edit.redo", "", "edit.paste", "edit.copy-values",
+                                 "edit.copy-picture", "", "pick.pin", "pick.clear"} +
+                         pickCommands());
     QMenu* view = add(tr("&View"), {"view.fit", "view.one-to-one", "view.zoom-in", "view.zoom-out",
                                     "view.go-to", "view.link", "", "view.histogram", ""});
     QMenu* panels = view->addMenu(tr("&Panels"));
@@ -419,7 +421,9 @@ void MainWindow::makeMenus() {
     add(tr("&Compare"),
         {"compare.reference", "", "compare.wipe", "compare.wipe-back", "compare.wipe-on",
          "compare.wipe-turn", "", "compare.difference", "compare.flip"});
-    add(tr("C&ompute"), {"compute.cancel", "", "compute.smaller", "compute.larger", "compute.cpu"});
+    add(tr("&Analyse"), analyseCommands());
+    add(tr("C&ompute"), {"compute.cancel", "compute.retry", "", "compute.smaller", "compute.larger",
+                         "compute.cpu"});
     add(tr("&Help"), {"help.keys", "help.palette", "", "help.log"});
 
     modelButton_ = new QToolButton;

@@ -4,6 +4,7 @@
 #include "ui/window/plain_header.h"
 #include "ui/window/toggle_button.h"
 
+#include <QEvent>
 #include <QFontDatabase>
 #include <QHBoxLayout>
 #include <QLabel>
@@ -61,13 +62,16 @@ PicksTable::PicksTable(PaneModel* model, QWidget* parent)
     table_->setIconSize({10, 10});
     table_->setHorizontalHeader(new PlainHeader(Qt::Horizontal));
     table_->setVerticalHeader(new PlainHeader(Qt::Vertical));
+    table_->verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
+    table_->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 2);
     table_->setCornerButtonEnabled(false);
+    // The corner between the two headers has a frame of its own.
     for (auto* corner : table_->findChildren<QAbstractButton*>())
-        corner->hide();
+        corner->installEventFilter(this);
     QPalette clear = palette();
     clear.setColor(QPalette::Base, Qt::transparent);
     table_->setPalette(clear);
-    table_->setHorizontalScrollMode(QAbstractItemView::ScrollPerPixel);
+    table_->setHorizontalScrollMode(QAbstractItemView::ScrollPerItem);
     table_->setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     table_->horizontalHeader()->setToolTip(tr("Click a pick to make it the active one."));
     column->addWidget(table_);
@@ -101,6 +105,10 @@ PicksTable::PicksTable(PaneModel* model, QWidget* parent)
     connect(model_, &PaneModel::photoChanged, this, &PicksTable::refreshSoon);
     connect(model_, &PaneModel::hoverChanged, this, &PicksTable::refreshCursor);
     refresh();
+}
+
+bool PicksTable::eventFilter(QObject* watched, QEvent* event) {
+    return event->type() == QEvent::Paint || QWidget::eventFilter(watched, event);
 }
 
 void PicksTable::refreshSoon() {
@@ -170,9 +178,8 @@ void PicksTable::refresh() {
     table_->setHorizontalHeaderItem(columns - 1, new QTableWidgetItem(tr("Cursor")));
     fillColumn(columns - 1, hover ? std::optional(hover->at) : std::nullopt);
     // As high as its rows: the panel scrolls, not the table.
-    int height = table_->horizontalHeader()->sizeHint().height() + 2;
-    for (int row = 0; row < rows; ++row)
-        height += table_->rowHeight(row);
+    int height = table_->horizontalHeader()->sizeHint().height() +
+                 rows * table_->verticalHeader()->defaultSectionSize() + 4;
     if (!state.picks.empty()) height += table_->horizontalScrollBar()->sizeHint().height();
     table_->setFixedHeight(height);
     const auto active = model_->activePick();

@@ -30,6 +30,9 @@ public:
     QPushButton* removeButton() const { return remove_; }
     QTableWidget* table() const { return table_; }
 
+protected:
+    bool eventFilter(QObject* watched, QEvent* event) override;
+
 private:
     void refreshSoon();
     void refresh();
