@@ -276,7 +276,7 @@ struct Engine::State {
             load(method,
                  weights == options.weights.end() ? std::filesystem::path() : weights->second,
                  where, context));
-        if (loaded.provenance) callback(id, ModelLoaded{describe(loaded, where.str())});
+        if (loaded.provenance) callback(id, ModelLoaded{describe(loaded, where.str()), method});
         return &upsamplers.insert_or_assign(method, std::move(loaded)).first->second;
     }
 
@@ -356,7 +356,7 @@ struct Engine::State {
         if (!backbone) {
             context.progress("reading the backbone", 0);
             LOFTSCOPE_TRY(backbone, loadBackbone(options.backbone, where, {}, context));
-            callback(id, ModelLoaded{describe(*backbone, where.str())});
+            callback(id, ModelLoaded{describe(*backbone, where.str()), {}});
         }
         context.progress("running the backbone", 0);
         LOFTSCOPE_TRY(Scene made,
@@ -730,7 +730,7 @@ struct Engine::State {
         changed.path = path;
         if (!method.empty()) {
             LOFTSCOPE_TRY(LoadedUpsampler loaded, load(method, path, where, context));
-            callback(id, ModelLoaded{describe(loaded, where.str())});
+            callback(id, ModelLoaded{describe(loaded, where.str()), method});
             changed.method = method;
             changed.name = loaded.provenance->name;
             changed.warnings = loaded.warnings;
@@ -742,7 +742,7 @@ struct Engine::State {
         } else {
             // An unknown model fails here, with what came closest and what it lacks.
             LOFTSCOPE_TRY(LoadedBackbone loaded, loadBackbone(path, where, {}, context));
-            callback(id, ModelLoaded{describe(loaded, where.str())});
+            callback(id, ModelLoaded{describe(loaded, where.str()), {}});
             changed.backbone = true;
             changed.name = loaded.provenance.name;
             changed.warnings = loaded.warnings;

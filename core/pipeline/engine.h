@@ -163,6 +163,7 @@ struct ModelChanged {
 /// A model has been read from its file and is used from now on.
 struct ModelLoaded {
     ModelDescription model;
+    std::string method; ///< of an upsampler: the key by which its maps are asked for
 };
 
 /// Of a method's whole map, before any basis.

@@ -32,9 +32,7 @@ protected:
         window->commandPalette().hide();
     }
     QString act(const QStringList& files) {
-        static const QStringList left{// They wait for a person.
-                                      "file.open", "file.open-folder", "file.quit",
-                                      "view.full-screen"};
+        static const QStringList left{"file.quit", "view.full-screen"};
         CanvasWidget& canvas = window->canvas();
         switch (below(8)) {
         case 0:

@@ -216,7 +216,8 @@ TEST_F(PanesTest, PanesBoundToPicksStayWithThemAndCanBeCompared) {
     QTest::keyClick(&window->canvas(), Qt::Key_Up, Qt::ShiftModifier);
     waitIdle(*window);
     EXPECT_NEAR(model().content(free).map->at(0, {89, 50}), 1, 1e-4);
-    QTest::keyClick(&window->canvas(), Qt::Key_Backspace);
+    EXPECT_TRUE(command("pick.remove")->shortcuts().contains(QKeySequence(Qt::Key_Backspace)));
+    command("pick.remove")->trigger();
     EXPECT_EQ(model().state().picks.size(), 1U);
 }
 

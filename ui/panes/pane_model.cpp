@@ -2,6 +2,7 @@
 #include "ui/panes/pane_model.h"
 
 #include "ui/panes/numbers.h"
+#include "ui/render/layer_picture.h"
 
 #include <glm/common.hpp>
 
@@ -13,10 +14,6 @@ namespace loftscope {
 namespace {
 
 constexpr std::size_t undoLimit = 200;
-
-glm::dvec2 mapPoint(const MapBuffer& map, const Box& region, glm::dvec2 pixel) {
-    return (pixel - region.origin) / region.size * boxOf(map.extent()).size;
-}
 
 /// Values of `map` and `other` at the same photo points, on a grid of `side` x `side`.
 std::vector<float> sampledDifference(const Layer& layer, int side) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ui/window/colors_panel.h"
 
+#include "ui/window/file_chooser.h"
 #include "ui/window/histogram_view.h"
 #include "ui/window/toggle_button.h"
 #include "ui/window/variance_bars.h"
@@ -9,7 +10,6 @@
 #include <QCheckBox>
 #include <QComboBox>
 #include <QDoubleSpinBox>
-#include <QFileDialog>
 #include <QFileInfo>
 #include <QFormLayout>
 #include <QHBoxLayout>
@@ -596,17 +596,23 @@ void ColorsPanel::setThreshold(float threshold) {
 // --- files ------------------------------------------------------------------------------------
 
 void ColorsPanel::chooseBasisFile() {
-    const QString path =
-        QFileDialog::getOpenFileName(this, tr("Use a PCA basis"), {}, tr(basisFiles));
-    if (path.isEmpty()) return;
-    const std::string basis = "file:" + path.toStdString();
-    edit(tr("Choose basis"), [&](PaneState& each) { each.basis = basis; });
+    chooseFile(window(),
+               {.name = "openBasis", .title = tr("Use a PCA basis"), .filter = tr(basisFiles)},
+               [this](const QString& path) {
+                   const std::string basis = "file:" + path.toStdString();
+                   edit(tr("Choose basis"), [&](PaneState& each) { each.basis = basis; });
+               });
 }
 
 void ColorsPanel::chooseSaveFile() {
-    const QString path = QFileDialog::getSaveFileName(this, tr("Save the PCA basis"),
-                                                      "basis.safetensors", tr(basisFiles));
-    if (!path.isEmpty()) workspace_->saveBasis(pane(), path.toStdString());
+    chooseFile(window(),
+               {.purpose = ChooseFor::Save,
+                .name = "saveBasis",
+                .title = tr("Save the PCA basis"),
+                .proposal = "basis.safetensors",
+                .filter = tr(basisFiles),
+                .ending = "safetensors"},
+               [this](const QString& path) { workspace_->saveBasis(pane(), path.toStdString()); });
 }
 
 QString ColorsPanel::basisText() const {

@@ -7,6 +7,8 @@
 #include "ui/window/command_palette.h"
 #include "ui/window/compute_panel.h"
 #include "ui/window/evaluation_panel.h"
+#include "ui/window/figure_export.h"
+#include "ui/window/file_chooser.h"
 #include "ui/window/key_sheet.h"
 #include "ui/window/log_panel.h"
 #include "ui/window/model_panel.h"
@@ -24,7 +26,6 @@
 #include <QDockWidget>
 #include <QDragEnterEvent>
 #include <QDropEvent>
-#include <QFileDialog>
 #include <QFileInfo>
 #include <QImage>
 #include <QInputDialog>
@@ -100,6 +101,7 @@ MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
     clipBar_ = new ClipBar(workspace_);
     column->addWidget(clipBar_);
     setCentralWidget(middle);
+    figures_ = new FigureExport(&model_, workspace_, canvas_, settings_.get(), this);
     statusLine_ = new StatusLine;
     setStatusBar(statusLine_);
 
@@ -127,6 +129,7 @@ MainWindow::~MainWindow() {
     // Everything below looks at the model, a member that ends before the children of the window do.
     disconnect(&model_, nullptr, this, nullptr);
     workspace_->disconnect();
+    delete figures_;
     delete takeCentralWidget();
     qDeleteAll(findChildren<QDockWidget*>(QString(), Qt::FindDirectChildrenOnly));
     delete workspace_;
@@ -177,7 +180,6 @@ void MainWindow::makePanels(const QStringList& devices) {
 QDockWidget* MainWindow::addPanel(const PanelSpec& spec, QWidget* content) {
     auto* dock = new QDockWidget(spec.title, this);
     dock->setObjectName(spec.id);
-    dock->setToolTip(spec.help);
     if (spec.scrolls) {
         auto* scroll = new QScrollArea;
         scroll->setWidgetResizable(true);
@@ -251,6 +253,11 @@ void MainWindow::connectWorkspace() {
         errorBar_->showNote(sentence);
         log_->add(LogPanel::Level::Warning, sentence);
     });
+    connect(figures_, &FigureExport::failed, this, &MainWindow::showFailure);
+    connect(figures_, &FigureExport::noted, this, [this](const QString& sentence) {
+        statusLine_->showMessage(sentence, statusMs);
+        log_->add(LogPanel::Level::Info, sentence);
+    });
     connect(workspace_, &Workspace::photoShown, this, [this](const QString& path) {
         errorBar_->dismiss();
         setWindowTitle(tr("%1 \u2013 LoftScope").arg(workspace_->photoName()));
@@ -283,7 +290,7 @@ void MainWindow::connectWorkspace() {
     connect(panel("photos"), &QDockWidget::visibilityChanged, this, [this](bool visible) {
         if (visible) fillPhotoStrip();
     });
-    connect(modelPanel_, &ModelPanel::openRequested, this, &MainWindow::chooseFile);
+    connect(modelPanel_, &ModelPanel::openRequested, this, &MainWindow::choosePhoto);
     connect(modelPanel_, &ModelPanel::summaryChanged, modelButton_, &QToolButton::setText);
     clock_.setInterval(250);
     connect(&clock_, &QTimer::timeout, this, &MainWindow::updateStatus);
@@ -489,24 +496,31 @@ void MainWindow::stepPhoto(int step) {
     }
 }
 
-void MainWindow::chooseFile() {
-    const QString path = QFileDialog::getOpenFileName(
-        this, tr("Open a photo, a video or a checkpoint"), QFileInfo(wantedPhoto_).path(),
-        tr("Photos, videos and checkpoints (%1);;All files (*)")
-            .arg(globsOf(photoEndings() + clipEndings() + checkpointEndings())));
-    if (!path.isEmpty()) openFile(path);
+void MainWindow::choosePhoto() {
+    chooseFile(this,
+               {.name = "open",
+                .title = tr("Open a photo, a video or a checkpoint"),
+                .folder = QFileInfo(wantedPhoto_).path(),
+                .filter = tr("Photos, videos and checkpoints (%1);;All files (*)")
+                              .arg(globsOf(photoEndings() + clipEndings() + checkpointEndings()))},
+               [this](const QString& path) { openFile(path); });
 }
 
 void MainWindow::chooseFolder() {
-    const QString path = QFileDialog::getExistingDirectory(this, tr("Open a folder of photos"),
-                                                           QFileInfo(wantedPhoto_).path());
-    if (!path.isEmpty()) openFolder(path);
+    chooseFile(this,
+               {.purpose = ChooseFor::Folder,
+                .name = "openFolder",
+                .title = tr("Open a folder of photos"),
+                .folder = QFileInfo(wantedPhoto_).path()},
+               [this](const QString& path) { openFolder(path); });
 }
 
 void MainWindow::chooseEvaluation() {
-    const QString path = QFileDialog::getOpenFileName(this, tr("Open an evaluation"), {},
-                                                      tr("Results of evaluations (*.json)"));
-    if (!path.isEmpty()) openEvaluation(path);
+    chooseFile(this,
+               {.name = "openEvaluation",
+                .title = tr("Open an evaluation"),
+                .filter = tr("Results of evaluations (*.json)")},
+               [this](const QString& path) { openEvaluation(path); });
 }
 
 void MainWindow::openEvaluation(const QString& path) {

@@ -26,6 +26,7 @@ class ColorsPanel;
 class CommandPalette;
 class ComputePanel;
 class EvaluationPanel;
+class FigureExport;
 class LogPanel;
 class ModelPanel;
 class PhotoStrip;
@@ -60,6 +61,7 @@ public:
     LogPanel& log() { return *log_; }
     PhotoStrip& photoStrip() { return *photoStrip_; }
     ClipBar& clipBar() { return *clipBar_; }
+    FigureExport& figures() { return *figures_; }
     /// By its id: "inspector", "colors", "photos", "model", "compute", "statistics", "log",
     /// "evaluation"; null if there is none.
     QDockWidget* panel(const QString& id) const;
@@ -107,7 +109,7 @@ private:
     void showFailure(const QString& sentence);
     QList<QAction*> waysOut(ErrorCode code) const;
 
-    void chooseFile();
+    void choosePhoto();
     void chooseFolder();
     void chooseEvaluation();
     void pastePicture();
@@ -136,6 +138,7 @@ private:
     CanvasWidget* canvas_ = nullptr;
     ErrorBar* errorBar_ = nullptr;
     ClipBar* clipBar_ = nullptr;
+    FigureExport* figures_ = nullptr;
     StatusLine* statusLine_ = nullptr;
     Inspector* inspector_ = nullptr;
     ColorsPanel* colors_ = nullptr;

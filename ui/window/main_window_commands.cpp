@@ -2,6 +2,7 @@
 // Everything that the window can be told to do, and the menus that offer it.
 #include "ui/window/clip_bar.h"
 #include "ui/window/command_palette.h"
+#include "ui/window/figure_export.h"
 #include "ui/window/main_window.h"
 #include "ui/window/model_panel.h"
 #include "ui/window/pane_commands.h"
@@ -69,7 +70,7 @@ void MainWindow::makeCommands() {
            tr("&Open..."),
            tr("Opens a photo or a video, or takes a checkpoint as the backbone or upsampler it is"),
            {Keys::Open}},
-          [this] { chooseFile(); });
+          [this] { choosePhoto(); });
     c.add({"file.open-folder",
            file,
            tr("Open &folder..."),
@@ -113,6 +114,19 @@ void MainWindow::makeCommands() {
            {},
            true},
           [this] { clipBar_->sameColors()->toggle(); });
+    c.add({"file.export",
+           file,
+           tr("&Export figure..."),
+           tr("The panes as a figure for a paper: PNG, PDF or SVG, with a preview"),
+           {Keys(Qt::CTRL | Qt::SHIFT | Qt::Key_E)}},
+          [this] { figures_->openDialog(); });
+    c.add({"file.export-now",
+           file,
+           tr("Quick e&xport"),
+           tr("Writes the figure with the choices of the last export, beside the last one or the "
+              "photo"),
+           {Keys(Qt::CTRL | Qt::Key_E)}},
+          [this] { figures_->exportNow(); });
     c.add({"file.quit",
            file,
            tr("&Quit"),
@@ -144,6 +158,12 @@ void MainWindow::makeCommands() {
            tr("Copies every pane's value at the pick as text"),
            {Keys::Copy}},
           [this] { copyValues(); });
+    c.add({"edit.copy-figure",
+           edit,
+           tr("Copy &figure"),
+           tr("Puts the panes as a figure on the clipboard, with the choices of the last export"),
+           {Keys(Qt::CTRL | Qt::ALT | Qt::Key_C)}},
+          [this] { figures_->copy(); });
     c.add({"edit.copy-picture",
            edit,
            tr("Copy &window as picture"),
@@ -397,10 +417,11 @@ void MainWindow::makeMenus() {
     fillRecentMenu();
     fill(file, *commands_,
          {"", "file.next", "file.previous", "", "clip.from-folder", "clip.next", "clip.previous",
-          "clip.one-basis", "", "file.quit"});
-    add(tr("&Edit"), QStringList{"edit.undo", "edit.redo", "", "edit.paste", "edit.copy-values",
-                                 "edit.copy-picture", "", "pick.pin", "pick.clear"} +
-                         pickCommands());
+          "clip.one-basis", "", "file.export", "file.export-now", "", "file.quit"});
+    add(tr("&Edit"),
+        QStringList{"edit.undo", "edit.redo", "", "edit.paste", "edit.copy-values",
+                    "edit.copy-figure", "edit.copy-picture", "", "pick.pin", "pick.clear"} +
+            pickCommands());
     QMenu* view = add(tr("&View"), {"view.fit", "view.one-to-one", "view.zoom-in", "view.zoom-out",
                                     "view.go-to", "view.link", "", "view.histogram", ""});
     QMenu* panels = view->addMenu(tr("&Panels"));

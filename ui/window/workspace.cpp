@@ -335,6 +335,8 @@ void Workspace::onAnswer(quint64 id, const PreparedEvent& prepared) {
         answer->map = prepared.buffer;
         answer->described = map->request;
         refreshShowing(*answer);
+    } else if (const auto* loaded = std::get_if<ModelLoaded>(&event)) {
+        models_[loaded->method] = loaded->model;
     } else if (const auto* changed = std::get_if<ModelChanged>(&event)) {
         onModel(*changed);
     } else if (std::holds_alternative<ClipBasisFitted>(event)) {
@@ -540,6 +542,10 @@ const AttentionReady* Workspace::attentionFor(const PaneState& pane) const {
 
 const Answer* Workspace::scoresFor(const PaneState& pane) const {
     return isFeaturePane(pane) ? context_.answerTo(scoresRequest(pane, context_)) : nullptr;
+}
+
+QString Workspace::photoPath() const {
+    return textOf(photoPath_);
 }
 
 QString Workspace::photoName() const {

@@ -14,6 +14,7 @@
 #include <QTimer>
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -62,9 +63,12 @@ public:
     /// Milliseconds since the work began that is being done, or that the last one took.
     qint64 elapsedMs() const { return busy_ ? clock_.elapsed() : lastElapsedMs_; }
     QString photoName() const;
+    QString photoPath() const;
     const std::optional<FeaturesReady>& features() const { return features_; }
     /// Name of the upsampler "loftup" as recognised; empty until it was loaded by hand.
     QString upsamplerName() const { return upsamplerName_; }
+    /// What was loaded, by method; the backbone's key is empty.
+    const std::map<std::string, ModelDescription>& models() const { return models_; }
 
     /// What kinds of content are asked with; for menus and panels.
     const KindContext& context() const { return context_; }
@@ -138,6 +142,7 @@ private:
     Answers answers_;
     KindContext context_;
     QString upsamplerName_;
+    std::map<std::string, ModelDescription> models_;
     std::optional<ClipInfo> clip_;
     bool clipBasis_ = true;
     bool clipBasisFitted_ = false;
