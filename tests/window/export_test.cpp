@@ -66,12 +66,13 @@ TEST_F(ExportTest, AFigureHasThePanesOfTheWindowWithTheirPixels) {
 TEST_F(ExportTest, PicksColourBarsAndDifferencesAreDrawnAsOnScreen) {
     QTest::mouseClick(&window->canvas(), Qt::LeftButton, {}, widgetAt(paneOf("photo"), 48.5, 16.5));
     ASSERT_TRUE(waitIdle(*window));
+    const glm::dvec2 pick = model().activePick()->at;
     FigureSpec figure = figureOf(draft());
     ASSERT_EQ(figure.panes.size(), 6U);
     for (const FigurePane& pane : figure.panes) {
         ASSERT_EQ(pane.markers.size(), 1U) << pane.title;
-        EXPECT_NEAR(pane.markers[0].x, 48.5 / 96, 1e-9);
-        EXPECT_NEAR(pane.markers[0].y, 16.5 / 64, 1e-9);
+        EXPECT_NEAR(pane.markers[0].x, pick.x / 96, 1e-9);
+        EXPECT_NEAR(pane.markers[0].y, pick.y / 64, 1e-9);
     }
     const FigurePane& similarity = figure.panes[5];
     ASSERT_TRUE(similarity.bar);
