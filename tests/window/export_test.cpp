@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the window shows, in files and on the clipboard.
 #include "core/image/decode.h"
+#include "tests/window/window_fixture.h"
 #include "ui/render/layer_picture.h"
 #include "ui/window/export_dialog.h"
 #include "ui/window/figure_export.h"
-#include "window_fixture.h"
 
 #include <QCheckBox>
 #include <QClipboard>

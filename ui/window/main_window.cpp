@@ -15,6 +15,7 @@
 #include "ui/window/pane_commands.h"
 #include "ui/window/photo_folder.h"
 #include "ui/window/photo_strip.h"
+#include "ui/window/session_keeper.h"
 #include "ui/window/statistics_panel.h"
 #include "ui/window/status_line.h"
 #include "ui/window/theme.h"
@@ -102,6 +103,9 @@ MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
     column->addWidget(clipBar_);
     setCentralWidget(middle);
     figures_ = new FigureExport(&model_, workspace_, canvas_, settings_.get(), this);
+    sessions_ = new SessionKeeper(
+        &model_, workspace_, settings_.get(),
+        [this] { return canvas_->transformOf(model_.state().selected).visiblePixels(); }, this);
     statusLine_ = new StatusLine;
     setStatusBar(statusLine_);
 
@@ -130,6 +134,7 @@ MainWindow::~MainWindow() {
     disconnect(&model_, nullptr, this, nullptr);
     workspace_->disconnect();
     delete figures_;
+    delete sessions_;
     delete takeCentralWidget();
     qDeleteAll(findChildren<QDockWidget*>(QString(), Qt::FindDirectChildrenOnly));
     delete workspace_;
@@ -254,10 +259,18 @@ void MainWindow::connectWorkspace() {
         log_->add(LogPanel::Level::Warning, sentence);
     });
     connect(figures_, &FigureExport::failed, this, &MainWindow::showFailure);
-    connect(figures_, &FigureExport::noted, this, [this](const QString& sentence) {
+    const auto say = [this](const QString& sentence) {
         statusLine_->showMessage(sentence, statusMs);
         log_->add(LogPanel::Level::Info, sentence);
-    });
+    };
+    connect(figures_, &FigureExport::noted, this, say);
+    connect(sessions_, &SessionKeeper::noted, this, say);
+    connect(sessions_, &SessionKeeper::failed, this, &MainWindow::showFailure);
+    if (sessions_->hasRecovery())
+        errorBar_->showNote(
+            tr("The program ended unexpectedly the last time: what it showed can be "
+               "shown again."),
+            {commands_->find("session.recover")});
     connect(workspace_, &Workspace::photoShown, this, [this](const QString& path) {
         errorBar_->dismiss();
         setWindowTitle(tr("%1 \u2013 LoftScope").arg(workspace_->photoName()));
@@ -432,6 +445,10 @@ void MainWindow::openFile(const QString& path) {
         openFolder(path);
         return;
     }
+    if (namesSession(path.toStdString())) {
+        sessions_->open(path);
+        return;
+    }
     if (!checkpointEndings().contains(QFileInfo(path).suffix().toLower())) {
         wantedPhoto_ = QFileInfo(path).absoluteFilePath();
         if (!photos_.contains(wantedPhoto_)) photos_.clear();
@@ -501,8 +518,9 @@ void MainWindow::choosePhoto() {
                {.name = "open",
                 .title = tr("Open a photo, a video or a checkpoint"),
                 .folder = QFileInfo(wantedPhoto_).path(),
-                .filter = tr("Photos, videos and checkpoints (%1);;All files (*)")
-                              .arg(globsOf(photoEndings() + clipEndings() + checkpointEndings()))},
+                .filter = tr("Photos, videos, checkpoints and sessions (%1);;All files (*)")
+                              .arg(globsOf(photoEndings() + clipEndings() + checkpointEndings() +
+                                           QStringList{"loftscope"}))},
                [this](const QString& path) { openFile(path); });
 }
 

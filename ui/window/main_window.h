@@ -30,6 +30,7 @@ class FigureExport;
 class LogPanel;
 class ModelPanel;
 class PhotoStrip;
+class SessionKeeper;
 class StatisticsPanel;
 class StatusLine;
 
@@ -62,6 +63,7 @@ public:
     PhotoStrip& photoStrip() { return *photoStrip_; }
     ClipBar& clipBar() { return *clipBar_; }
     FigureExport& figures() { return *figures_; }
+    SessionKeeper& sessions() { return *sessions_; }
     /// By its id: "inspector", "colors", "photos", "model", "compute", "statistics", "log",
     /// "evaluation"; null if there is none.
     QDockWidget* panel(const QString& id) const;
@@ -139,6 +141,7 @@ private:
     ErrorBar* errorBar_ = nullptr;
     ClipBar* clipBar_ = nullptr;
     FigureExport* figures_ = nullptr;
+    SessionKeeper* sessions_ = nullptr;
     StatusLine* statusLine_ = nullptr;
     Inspector* inspector_ = nullptr;
     ColorsPanel* colors_ = nullptr;

@@ -7,6 +7,8 @@
 #include "ui/window/model_panel.h"
 #include "ui/window/pane_commands.h"
 #include "ui/window/pane_menu.h"
+#include "ui/window/session_keeper.h"
+#include "ui/window/status_line.h"
 
 #include <QAction>
 #include <QCheckBox>
@@ -114,6 +116,25 @@ void MainWindow::makeCommands() {
            {},
            true},
           [this] { clipBar_->sameColors()->toggle(); });
+    c.add({"session.open", file, tr("Open s&ession..."),
+           tr("Photo, models, panes, picks and views as they were saved")},
+          [this] { sessions_->choose(); });
+    c.add(
+        {"session.save",
+         file,
+         tr("&Save session"),
+         tr("Keeps photo, models, panes, picks and views in a file to be opened again or rendered"),
+         {Keys(Qt::CTRL | Qt::Key_S)}},
+        [this] { sessions_->save(); });
+    c.add({"session.save-as",
+           file,
+           tr("Save session &as..."),
+           tr("The same under another name"),
+           {Keys(Qt::CTRL | Qt::SHIFT | Qt::Key_S)}},
+          [this] { sessions_->saveAs(); });
+    c.add({"session.recover", file, tr("&Recover"),
+           tr("Shows again what was shown when the program ended unexpectedly")},
+          [this] { sessions_->recover(); });
     c.add({"file.export",
            file,
            tr("&Export figure..."),
@@ -158,6 +179,12 @@ void MainWindow::makeCommands() {
            tr("Copies every pane's value at the pick as text"),
            {Keys::Copy}},
           [this] { copyValues(); });
+    c.add({"edit.copy-command", edit, tr("Copy as comman&d line"),
+           tr("The command that draws the same without a window, for many photos or a cluster")},
+          [this] {
+              QGuiApplication::clipboard()->setText(sessions_->commandLine());
+              statusLine_->showMessage(tr("The command is on the clipboard."), 4000);
+          });
     c.add({"edit.copy-figure",
            edit,
            tr("Copy &figure"),
@@ -417,11 +444,12 @@ void MainWindow::makeMenus() {
     fillRecentMenu();
     fill(file, *commands_,
          {"", "file.next", "file.previous", "", "clip.from-folder", "clip.next", "clip.previous",
-          "clip.one-basis", "", "file.export", "file.export-now", "", "file.quit"});
-    add(tr("&Edit"),
-        QStringList{"edit.undo", "edit.redo", "", "edit.paste", "edit.copy-values",
-                    "edit.copy-figure", "edit.copy-picture", "", "pick.pin", "pick.clear"} +
-            pickCommands());
+          "clip.one-basis", "", "session.open", "session.save", "session.save-as", "",
+          "file.export", "file.export-now", "", "file.quit"});
+    add(tr("&Edit"), QStringList{"edit.undo", "edit.redo", "", "edit.paste", "edit.copy-values",
+                                 "edit.copy-figure", "edit.copy-picture", "edit.copy-command", "",
+                                 "pick.pin", "pick.clear"} +
+                         pickCommands());
     QMenu* view = add(tr("&View"), {"view.fit", "view.one-to-one", "view.zoom-in", "view.zoom-out",
                                     "view.go-to", "view.link", "", "view.histogram", ""});
     QMenu* panels = view->addMenu(tr("&Panels"));

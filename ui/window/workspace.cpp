@@ -148,8 +148,8 @@ OpenRequest Workspace::openRequest() const {
     return request;
 }
 
-void Workspace::openClip(const std::filesystem::path& path) {
-    openFrame(path, 0);
+void Workspace::openClip(const std::filesystem::path& path, qint64 frame) {
+    openFrame(path, frame);
 }
 
 void Workspace::showFrame(qint64 frame) {

@@ -37,8 +37,8 @@ public:
     void openPhoto(const std::filesystem::path& path);
     /// `name` stands for the missing file name: "pasted picture".
     void openPicture(const Image& picture, const QString& name);
-    /// A video, or a folder of pictures as frames, at its first frame.
-    void openClip(const std::filesystem::path& path);
+    /// A video, or a folder of pictures as frames.
+    void openClip(const std::filesystem::path& path, qint64 frame = 0);
     /// Another frame of the open clip; the newest wins.
     void showFrame(qint64 frame);
     /// Whether the feature panes of a clip share one basis over all of it (they do at first).
