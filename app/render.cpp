@@ -238,6 +238,14 @@ Result<void> writeData(const Options& options, const Scene& scene, const Work& w
     return {};
 }
 
+/// The scene, and a warning per upsampler that was trained for other features.
+Result<Scene> sceneOf(const SceneRequest& request, const Work& work, const RunContext& context) {
+    LOFTSCOPE_TRY(Scene scene, makeScene(request, context));
+    for (const ComparedMethod& method : work.methods)
+        warnOfFit(scene, method.upsampler);
+    return scene;
+}
+
 Result<void> renderOne(const Options& options, CommandContext& context) {
     LOFTSCOPE_TRY(const Work work, prepare(options, context));
     const auto begin = std::chrono::steady_clock::now();
@@ -246,7 +254,7 @@ Result<void> renderOne(const Options& options, CommandContext& context) {
         LOFTSCOPE_TRY(const auto clip, openClip(request.image));
         LOFTSCOPE_TRY(request.photo, clip->frame(options.frame));
     }
-    LOFTSCOPE_TRY(const Scene scene, makeScene(request, context.run));
+    LOFTSCOPE_TRY(const Scene scene, sceneOf(request, work, context.run));
     reportScene(scene, context);
     FigureData data;
     LOFTSCOPE_TRY(FigureSpec figure,
@@ -284,6 +292,9 @@ std::string settingsOf(const Options& options, const Work& work, const CommonOpt
                                     {"fit", scene.fit},
                                     {"alpha", scene.alpha},
                                     {"position_rule", scene.positionRule},
+                                    {"normalisation", scene.normalisation},
+                                    {"activation", scene.activation},
+                                    {"clip_tokens", scene.clipTokens},
                                     {"version", LOFTSCOPE_VERSION}};
     if (work.scene.loadedBackbone)
         settings["backbone"] = work.scene.loadedBackbone->provenance.sha256;
@@ -312,7 +323,7 @@ Result<void> loadSharedBackbone(const Options& options, Work& work, CommandConte
     if (!options.scene.features.empty())
         return fail(ErrorCode::InvalidArgument,
                     "--features belong to one photo: give one, and a file for --out.");
-    LOFTSCOPE_TRY(LoadedBackbone backbone, loadBackbone(options.scene.backbone, work.scene.device,
+    LOFTSCOPE_TRY(LoadedBackbone backbone, loadBackbone(work.scene.backbone, work.scene.device,
                                                         work.scene.backboneChoices, context.run));
     for (const std::string& warning : backbone.warnings)
         context.warn(warning);
@@ -332,7 +343,7 @@ Result<void> renderRows(const Options& options, CommandContext& context) {
         SceneRequest request = work.scene;
         request.image = items[i].photo.string();
         const RunContext quiet{context.run.stop, {}};
-        LOFTSCOPE_TRY(const Scene scene, makeScene(request, quiet));
+        LOFTSCOPE_TRY(const Scene scene, sceneOf(request, work, quiet));
         LOFTSCOPE_TRY(FigureSpec row, compareMethods(scene, work.methods, work.comparison, quiet));
         appendRow(figure, std::move(row), work.comparison.plan, items[i].name);
     }
@@ -364,7 +375,7 @@ Result<void> renderMany(const Options& options, CommandContext& context) {
                      request.image = item.photo.string();
                      // The batch reports progress by photos, not by the stages of each.
                      const RunContext quiet{context.run.stop, {}};
-                     LOFTSCOPE_TRY(const Scene scene, makeScene(request, quiet));
+                     LOFTSCOPE_TRY(const Scene scene, sceneOf(request, work, quiet));
                      LOFTSCOPE_TRY(const FigureSpec figure,
                                    compareMethods(scene, work.methods, work.comparison, quiet));
                      return writeFigure(figure, output);

@@ -24,6 +24,17 @@ const std::map<std::string, PositionRule> positionRules{{"offset", PositionRule:
                                                         {"size", PositionRule::SizeNoAntialias},
                                                         {"antialias", PositionRule::SizeAntialias}};
 
+const std::map<std::string, Normalisation> normalisations{
+    {"imagenet", {}},
+    {"clip", clipNormalisation},
+    {"half", {{0.5F, 0.5F, 0.5F}, {0.5F, 0.5F, 0.5F}}},
+    {"none", {{0, 0, 0}, {1, 1, 1}}}};
+const std::map<std::string, Activation> activations{{"gelu", Activation::Gelu},
+                                                    {"gelu-tanh", Activation::GeluTanh},
+                                                    {"quickgelu", Activation::QuickGelu}};
+const std::map<std::string, ClipTokens> clipTokens{{"values", ClipTokens::Values},
+                                                   {"plain", ClipTokens::Plain}};
+
 template <typename Rule>
 std::vector<std::string> namesOf(const std::map<std::string, Rule>& rules) {
     std::vector<std::string> names;
@@ -87,6 +98,25 @@ void addBackboneOptions(CLI::App& command, SceneOptions& options,
                     "How the position table is resized, instead of the rule of the file's layout: "
                     "offset (DINOv2 hub), size, antialias")
         ->check(CLI::IsMember(namesOf(positionRules)));
+    command
+        .add_option("--normalisation", options.normalisation,
+                    "Of the backbone's input, instead of its release's: imagenet, clip, half "
+                    "(mean and deviation 0.5), none (0..1)")
+        ->check(CLI::IsMember(namesOf(normalisations)));
+    command
+        .add_option("--activation", options.activation,
+                    "Where the checkpoint does not tell (CLIP, SigLIP): gelu, gelu-tanh, quickgelu")
+        ->check(CLI::IsMember(namesOf(activations)));
+    command
+        .add_option("--clip-tokens", options.clipTokens,
+                    "CLIP's patch tokens: values (of the last block, MaskCLIP) or plain (of the "
+                    "whole network)")
+        ->capture_default_str()
+        ->check(CLI::IsMember(namesOf(clipTokens)));
+    command.add_flag(
+        "--run-torchscript", options.runTorchScript,
+        "Run the TorchScript program in the backbone's file (picture to 1 x N x C or 1 "
+        "x C x h x w): only for files that you trust");
 }
 
 void addFieldOptions(CLI::App& command, SceneOptions& scene, MethodOptions& method) {
@@ -144,6 +174,12 @@ Result<SceneRequest> sceneRequest(const SceneOptions& options, c10::Device devic
     request.alpha = alphaRules.at(options.alpha);
     if (!options.positionRule.empty())
         request.backboneChoices.positionRule = positionRules.at(options.positionRule);
+    if (!options.activation.empty())
+        request.backboneChoices.activation = activations.at(options.activation);
+    request.backboneChoices.clipTokens = clipTokens.at(options.clipTokens);
+    request.backboneChoices.runTorchScript = options.runTorchScript;
+    if (!options.normalisation.empty())
+        request.normalisation = normalisations.at(options.normalisation);
     if (!options.outputSize.empty()) {
         LOFTSCOPE_TRY(request.output, parseOutputSize(options.outputSize));
     }
@@ -169,6 +205,7 @@ Result<FieldOfScene> makeField(const SceneOptions& options, const MethodOptions&
                       loadUpsampler(method.method, method.weights, device, context.run,
                                     arithmeticOf(context.options)));
         LOFTSCOPE_TRY(result.scene, makeScene(request, context.run));
+        warnOfFit(result.scene, upsampler);
         if (upsampler.provenance) result.scene.models.push_back(*upsampler.provenance);
         result.scene.warnings.insert(result.scene.warnings.end(), upsampler.warnings.begin(),
                                      upsampler.warnings.end());

@@ -25,6 +25,10 @@ struct SceneOptions {
     std::string fit = "whole";
     std::string alpha = "white";
     std::string positionRule;
+    std::string normalisation; ///< empty: the backbone's own
+    std::string activation;    ///< empty: what the checkpoint's release uses
+    std::string clipTokens = "values";
+    bool runTorchScript = false;
     std::string outputSize; ///< "WxH" or "N"
 };
 

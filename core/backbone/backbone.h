@@ -48,17 +48,24 @@ class Backbone {
 public:
     virtual ~Backbone() = default;
 
-    virtual std::string name() const = 0;      ///< e.g. "DINOv2 ViT-S/14"
-    virtual std::int64_t patch() const = 0;    ///< in pixels
-    virtual std::int64_t channels() const = 0; ///< of a patch token
-    virtual std::int64_t depth() const = 0;
-    virtual std::int64_t heads() const = 0;
-    virtual Normalisation normalisation() const = 0;
+    virtual std::string name() const = 0;            ///< e.g. "DINOv2 ViT-S/14"
+    virtual std::int64_t patch() const = 0;          ///< in pixels
+    virtual std::int64_t channels() const = 0;       ///< of a patch token
+    virtual std::int64_t depth() const { return 0; } ///< inner blocks that can be looked at
+    virtual std::int64_t heads() const { return 0; } ///< per block
+    virtual Normalisation normalisation() const { return {}; }
 
     /// `picture`: 1 x 3 x H x W, fp32, normalised, H and W multiples of the patch. Checks `context`
     /// between blocks. Errors: InvalidArgument (size), OutOfMemory, Cancelled.
     virtual Result<BackboneOutput> run(const at::Tensor& picture, const BackboneTaps& taps,
                                        const RunContext& context) const = 0;
 };
+
+/// Whether `picture` is one that the backbone takes: 1 x 3 x H x W, sides multiples of the patch.
+/// Errors: InvalidArgument.
+Result<void> checkPicture(const Backbone& backbone, const at::Tensor& picture);
+
+/// For backbones whose inner blocks cannot be seen. Errors: Unsupported if any tap is wanted.
+Result<void> refuseTaps(const Backbone& backbone, const BackboneTaps& taps);
 
 } // namespace loftscope

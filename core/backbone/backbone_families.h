@@ -2,6 +2,7 @@
 // The registry of backbones. A new one is one file and one line in backbone_families.cpp.
 #pragma once
 
+#include "core/backbone/activation.h"
 #include "core/backbone/backbone.h"
 #include "core/backbone/vit_spec.h"
 #include "core/weights/model_identity.h"
@@ -16,10 +17,19 @@
 
 namespace loftscope {
 
+/// Which of CLIP's two kinds of patch tokens.
+enum class ClipTokens {
+    Values, ///< the last block's values, projected (MaskCLIP), as LoftUp and FeatUp use them
+    Plain,  ///< what comes out of the whole network, projected
+};
+
 /// What a user may decide otherwise than a checkpoint's release does. A family ignores what does
 /// not concern it.
 struct BackboneChoices {
     std::optional<PositionRule> positionRule; ///< how a learned position table is resized
+    std::optional<Activation> activation;     ///< where a file does not tell: CLIP, SigLIP
+    ClipTokens clipTokens = ClipTokens::Values;
+    bool runTorchScript = false; ///< run a TorchScript archive as a program, which the user trusts
 };
 
 /// A backbone that was recognised in a checkpoint and can be built.

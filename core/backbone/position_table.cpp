@@ -9,12 +9,12 @@
 
 namespace loftscope {
 
-at::Tensor resizedPositionTable(const at::Tensor& table, const Extent& base, const Extent& grid,
-                                PositionRule rule) {
+at::Tensor resizedPatchPositions(const at::Tensor& table, const Extent& base, const Extent& grid,
+                                 PositionRule rule) {
     if (grid == base) return table;
     const std::int64_t channels = table.size(2);
     const at::Tensor patches =
-        table.slice(1, 1).reshape({1, base.height, base.width, channels}).permute({0, 3, 1, 2});
+        table.reshape({1, base.height, base.width, channels}).permute({0, 3, 1, 2});
     at::Tensor resized;
     switch (rule) {
     case PositionRule::HubOffset: {
@@ -37,9 +37,14 @@ at::Tensor resizedPositionTable(const at::Tensor& table, const Extent& base, con
                                              std::nullopt, std::nullopt);
         break;
     }
+    return resized.permute({0, 2, 3, 1}).reshape({1, grid.area(), channels});
+}
+
+at::Tensor resizedPositionTable(const at::Tensor& table, const Extent& base, const Extent& grid,
+                                PositionRule rule) {
+    if (grid == base) return table;
     return at::cat(
-        {table.slice(1, 0, 1), resized.permute({0, 2, 3, 1}).reshape({1, grid.area(), channels})},
-        1);
+        {table.slice(1, 0, 1), resizedPatchPositions(table.slice(1, 1), base, grid, rule)}, 1);
 }
 
 } // namespace loftscope

@@ -14,4 +14,8 @@ namespace loftscope {
 at::Tensor resizedPositionTable(const at::Tensor& table, const Extent& base, const Extent& grid,
                                 PositionRule rule);
 
+/// The same for a table without a CLS row: 1 x base area x C to 1 x grid area x C.
+at::Tensor resizedPatchPositions(const at::Tensor& table, const Extent& base, const Extent& grid,
+                                 PositionRule rule);
+
 } // namespace loftscope

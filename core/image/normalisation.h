@@ -12,4 +12,8 @@ struct Normalisation {
     std::array<float, 3> std{0.229F, 0.224F, 0.225F};
 };
 
+/// What OpenAI normalises pictures for CLIP with.
+inline constexpr Normalisation clipNormalisation{{0.48145466F, 0.4578275F, 0.40821073F},
+                                                 {0.26862954F, 0.26130258F, 0.27577711F}};
+
 } // namespace loftscope

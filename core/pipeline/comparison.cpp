@@ -588,6 +588,7 @@ private:
             if (method.upsampler.provenance) add(*method.upsampler.provenance);
         if (!models.empty()) figure.notes.push_back(models + ".");
         std::ranges::copy(scene_.notes, std::back_inserter(figure.notes));
+        std::ranges::copy(scene_.warnings, std::back_inserter(figure.notes));
         if (shownPca_) {
             const bool own = std::ranges::any_of(panes_, [&](const PlannedPane& pane) {
                 return pane.view.kind == Kind::Features && pane.view.basis == "own";

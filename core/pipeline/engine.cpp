@@ -734,6 +734,9 @@ struct Engine::State {
             changed.method = method;
             changed.name = loaded.provenance->name;
             changed.warnings = loaded.warnings;
+            if (const auto warning =
+                    backbone ? fitWarning(backbone->provenance, *loaded.provenance) : std::nullopt)
+                changed.warnings.push_back(*warning);
             // What is being made with the old weights is not wanted any more.
             queue.dropBefore(id);
             upsamplers.insert_or_assign(method, std::move(loaded));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/pipeline/models.h"
 
+#include "core/backbone/torchscript.h"
+#include "core/base/sha256.h"
 #include "core/weights/recognise_families.h"
 #include "core/weights/tensor_file.h"
 
@@ -41,6 +43,18 @@ Error notWanted(const TensorFile& file, std::string_view wanted) {
                         backbone ? "a backbone" : "an upsampler", found->name, wanted)};
 }
 
+Result<LoadedBackbone> loadTorchScript(const std::filesystem::path& path, c10::Device device) {
+    LOFTSCOPE_TRY(std::string sha256, sha256OfFile(path));
+    LoadedBackbone loaded;
+    LOFTSCOPE_TRY(loaded.model, makeTorchScriptBackbone(path, device));
+    loaded.identity = {
+        .family = "torchscript",
+        .name = loaded.model->name(),
+        .facts = {{"patch", loaded.model->patch()}, {"channels", loaded.model->channels()}}};
+    loaded.provenance = {"backbone", loaded.identity.name, path, std::move(sha256), {}};
+    return loaded;
+}
+
 } // namespace
 
 RecognisedModel recogniseModel(const StateDict& state) {
@@ -74,8 +88,29 @@ const ModelIdentity* identityOf(const RecognisedModel& model) {
     return nullptr;
 }
 
+std::optional<std::string> fitWarning(const ModelProvenance& backbone,
+                                      const ModelProvenance& upsampler) {
+    const TrainedFor& wanted = upsampler.features;
+    if (!wanted.backboneSha256.empty()) {
+        if (wanted.backboneSha256 == backbone.sha256) return std::nullopt;
+        return fmt::format("{} was trained for another backbone ({}, SHA-256 {}...) than '{}': its "
+                           "maps may mean little.",
+                           upsampler.name, wanted.backbone, wanted.backboneSha256.substr(0, 12),
+                           backbone.path.filename().string());
+    }
+    if (wanted.lineage.empty() || backbone.features.lineage.empty() ||
+        wanted.lineage == backbone.features.lineage)
+        return std::nullopt;
+    return fmt::format(
+        "{} ('{}') was trained for features of {}, but the backbone's are of {}: the "
+        "widths fit, the maps may mean little.",
+        upsampler.name, upsampler.path.filename().string(), wanted.lineage,
+        backbone.features.lineage);
+}
+
 Result<LoadedBackbone> loadBackbone(const std::filesystem::path& path, c10::Device device,
                                     const BackboneChoices& choices, const RunContext& context) {
+    if (choices.runTorchScript) return loadTorchScript(path, device);
     LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path, context));
     for (const BackboneFamily& family : backboneFamilies()) {
         LOFTSCOPE_TRY(const auto candidate, family.recognise(file.tensors, choices));
@@ -84,8 +119,19 @@ Result<LoadedBackbone> loadBackbone(const std::filesystem::path& path, c10::Devi
         loaded.identity = candidate->identity;
         loaded.warnings = warningsOf(file, candidate->identity);
         LOFTSCOPE_TRY(loaded.model, candidate->build(device));
-        loaded.provenance = {"backbone", candidate->identity.name, path, file.sha256};
+        loaded.provenance = {"backbone",
+                             candidate->identity.name,
+                             path,
+                             file.sha256,
+                             {candidate->identity.lineage, candidate->identity.name, file.sha256}};
         return loaded;
+    }
+    if (file.format == TensorFormat::TorchScript) {
+        return fail(ErrorCode::Unsupported,
+                    fmt::format("The parameters in '{}' are of no backbone that is known here; if "
+                                "you trust the TorchScript program in it, --run-torchscript runs "
+                                "it.",
+                                path.string()));
     }
     return std::unexpected(notWanted(file, "a backbone"));
 }
@@ -142,8 +188,8 @@ Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesy
         warnOfPrecision();
     }
     LOFTSCOPE_TRY(loaded.model, candidate->build(device, loaded.arithmetic));
-    loaded.provenance =
-        ModelProvenance{"upsampler", candidate->identity.name, weights, file.sha256};
+    loaded.provenance = ModelProvenance{"upsampler", candidate->identity.name, weights, file.sha256,
+                                        trainedFor(file)};
     return loaded;
 }
 

@@ -6,6 +6,7 @@
 #include "core/backbone/backbone_families.h"
 #include "core/base/error.h"
 #include "core/base/run_context.h"
+#include "core/pipeline/trained_for.h"
 #include "core/upsample/feature_field.h"
 #include "core/upsample/upsampler_methods.h"
 #include "core/weights/recognise.h"
@@ -44,7 +45,13 @@ struct ModelProvenance {
     std::string name; ///< as recognised, e.g. "DINOv2 ViT-S/14"
     std::filesystem::path path;
     std::string sha256;
+    TrainedFor features = {}; ///< a backbone's own lineage, or what an upsampler was trained for
 };
+
+/// A sentence where an upsampler was trained for other features than this backbone's, as far as the
+/// files tell; widths are checked when it is bound.
+std::optional<std::string> fitWarning(const ModelProvenance& backbone,
+                                      const ModelProvenance& upsampler);
 
 struct LoadedBackbone {
     std::shared_ptr<const Backbone> model;
@@ -53,9 +60,11 @@ struct LoadedBackbone {
     std::vector<std::string> warnings;
 };
 
-/// Recognises and loads a backbone. Errors: those of reading the file, Unsupported (not a known
-/// backbone), Mismatch (incomplete), Cancelled (while hashing).
-Result<LoadedBackbone> loadBackbone(const std::filesystem::path& path, c10::Device device,
+/// Recognises and loads a backbone; `given` is a file or a known model's name (core/store). With
+/// `choices.runTorchScript` the file is run as the TorchScript program that it must be. Errors:
+/// those of reading the file, Unsupported (not a known backbone), Mismatch (incomplete), Cancelled
+/// (while hashing).
+Result<LoadedBackbone> loadBackbone(const std::filesystem::path& given, c10::Device device,
                                     const BackboneChoices& choices = {},
                                     const RunContext& context = {});
 
@@ -69,10 +78,10 @@ struct LoadedUpsampler {
 /// The method's name as a heading: "Bilinear", "LoftUp".
 std::string titleOf(const Upsampler& upsampler);
 
-/// `method`: one of upsamplerMethods(); `weights` is empty for methods without any. `arithmetic` is
-/// a wish: a method that has only fp32 computes in that and warns.
-/// Errors: InvalidArgument (unknown method, weights missing or superfluous), those of reading the
-/// file, Mismatch (a file of another kind).
+/// `method`: one of upsamplerMethods(); `weights`, a file or a known model's name, is empty for
+/// methods without any. `arithmetic` is a wish: a method that has only fp32 computes in that and
+/// warns. Errors: InvalidArgument (unknown method, weights missing or superfluous), those of
+/// reading the file, Mismatch (a file of another kind).
 Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesystem::path& weights,
                                       c10::Device device, const RunContext& context = {},
                                       c10::ScalarType arithmetic = c10::ScalarType::Float);

@@ -146,6 +146,29 @@ Result<void> fillGuidance(Scene& scene, const PictureSource& source,
     return {};
 }
 
+std::string describe(const Normalisation& normalisation) {
+    const auto& [mean, std] = normalisation;
+    return fmt::format("Normalised with mean {:.3g}, {:.3g}, {:.3g} and deviation {:.3g}, {:.3g}, "
+                       "{:.3g}, not as the backbone's release does.",
+                       mean[0], mean[1], mean[2], std[0], std[1], std[2]);
+}
+
+/// The file of features that lies beside a photo, as a reference to its tensor; empty if there is
+/// none.
+Result<std::string> featuresBeside(const std::string& photo) {
+    const std::filesystem::path path = photo;
+    for (const char* ending : {".npy", ".safetensors"}) {
+        std::filesystem::path beside = path;
+        beside.replace_extension(ending);
+        std::error_code ignored;
+        if (!std::filesystem::is_regular_file(beside, ignored)) continue;
+        LOFTSCOPE_TRY(const TensorFile file, readTensorFile(beside));
+        const bool named = file.tensors.contains("features");
+        return beside.string() + (named ? ":features" : "");
+    }
+    return std::string();
+}
+
 /// Runs the backbone on `source`; returns the crop and size it was given.
 Result<std::optional<PhotoMapping>> fillFeatures(Scene& scene, const PictureSource& source,
                                                  const SceneRequest& request,
@@ -166,7 +189,9 @@ Result<std::optional<PhotoMapping>> fillFeatures(Scene& scene, const PictureSour
                       preparePicture(source.photo->image,
                                      {request.inputSize, scene.backbone->patch(), request.fit}));
         mapping = prepared.mapping;
-        scene.input = normalisedTensor(prepared.picture, scene.backbone->normalisation());
+        scene.input = normalisedTensor(
+            prepared.picture, request.normalisation.value_or(scene.backbone->normalisation()));
+        if (request.normalisation) scene.notes.push_back(describe(*request.normalisation));
         scene.notes.push_back("Backbone input: " + prepared.mapping.describe() + ".");
     } else {
         scene.input = source.tensor.unsqueeze(0);
@@ -179,11 +204,17 @@ Result<std::optional<PhotoMapping>> fillFeatures(Scene& scene, const PictureSour
 
 } // namespace
 
-Result<Scene> makeScene(const SceneRequest& request, const RunContext& context) {
+Result<Scene> makeScene(const SceneRequest& given, const RunContext& context) {
+    SceneRequest request = given;
+    const bool neither = request.features.empty() && request.backbone.empty();
+    if (neither && !request.image.empty() && !namesTensor(request.image)) {
+        LOFTSCOPE_TRY(request.features, featuresBeside(request.image));
+    }
     if (request.features.empty() == request.backbone.empty()) {
         return fail(ErrorCode::InvalidArgument,
-                    "Give either --backbone with --image, or --features: one of them says where "
-                    "the features come from.");
+                    "Give either --backbone with --image, or --features (or lay them beside the "
+                    "photo as .npy or .safetensors): one of them says where the features come "
+                    "from.");
     }
     if (!request.backbone.empty() && request.image.empty()) {
         return fail(ErrorCode::InvalidArgument, "A backbone needs a picture: give --image.");
@@ -202,6 +233,9 @@ Result<Scene> makeScene(const SceneRequest& request, const RunContext& context) 
             LOFTSCOPE_TRY(like, fillFeatures(scene, image, request, context));
         } else {
             LOFTSCOPE_TRY(scene.low.values, readMap(request.features, "features"));
+            if (neither)
+                scene.notes.push_back(
+                    fmt::format("Features: '{}', beside the photo.", request.features));
         }
         if (!request.guidance.empty()) {
             LOFTSCOPE_TRY(const PictureSource guidance,
@@ -263,6 +297,13 @@ Pixel tokenOfPixel(const Scene& scene, const Pixel& pixel) {
     const Extent grid = scene.low.extent();
     return {pixel.x * grid.width / scene.guidance.extent.width,
             pixel.y * grid.height / scene.guidance.extent.height};
+}
+
+void warnOfFit(Scene& scene, const LoadedUpsampler& upsampler) {
+    const auto backbone = std::ranges::find(scene.models, "backbone", &ModelProvenance::role);
+    if (backbone == scene.models.end() || !upsampler.provenance) return;
+    if (const auto warning = fitWarning(*backbone, *upsampler.provenance))
+        scene.warnings.push_back(*warning);
 }
 
 Result<std::unique_ptr<FeatureField>> bindField(const Scene& scene, const Upsampler& upsampler,

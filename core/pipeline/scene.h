@@ -31,9 +31,11 @@ struct SceneRequest {
     std::string image;
     std::filesystem::path backbone;
     BackboneChoices backboneChoices;
+    std::optional<Normalisation> normalisation;   ///< of the backbone's input, instead of its own
     std::optional<LoadedBackbone> loadedBackbone; ///< `backbone`, where it is in memory already
     std::optional<Photo> photo;                   ///< `image`, where it is decoded already
-    /// Instead of a backbone: a tensor of C x h x w or 1 x C x h x w.
+    /// Instead of a backbone: a tensor of C x h x w or 1 x C x h x w. Where neither is given, the
+    /// file beside the photo: `photo.npy` or `photo.safetensors` for `photo.jpg`.
     std::string features;
     /// A picture or a tensor of 3 x H x W, as the upsampler is fed; `image` where it is left out.
     std::string guidance;
@@ -77,6 +79,9 @@ at::Tensor guidanceAt(const Scene& scene, const Extent& extent);
 
 /// The low-resolution token that covers the guidance's pixel.
 Pixel tokenOfPixel(const Scene& scene, const Pixel& pixel);
+
+/// Adds a warning where the upsampler was trained for other features than the scene's.
+void warnOfFit(Scene& scene, const LoadedUpsampler& upsampler);
 
 /// The field of a method over the scene.
 Result<std::unique_ptr<FeatureField>> bindField(const Scene& scene, const Upsampler& upsampler,

@@ -3,24 +3,10 @@
 #include "core/pipeline/models.h"
 #include "core/train/teacher.h"
 #include "core/train/teacher_graph.h"
+#include "core/weights/pth.h"
 #include "core/weights/tensor_file.h"
 
-#include <array>
-#include <fstream>
-
 namespace loftscope {
-
-namespace {
-
-/// TorchScript archives are zip files; so are .pth files, which hold no program.
-bool isZip(const std::filesystem::path& path) {
-    std::array<char, 4> start{};
-    std::ifstream file(path, std::ios::binary);
-    file.read(start.data(), start.size());
-    return file && std::string_view(start.data(), 2) == "PK";
-}
-
-} // namespace
 
 Result<std::unique_ptr<Teacher>> openTeacher(const TeacherSpec& spec, c10::Device device,
                                              at::ScalarType arithmetic) {
@@ -29,8 +15,7 @@ Result<std::unique_ptr<Teacher>> openTeacher(const TeacherSpec& spec, c10::Devic
     auto backbone = loadBackbone(spec.path, device);
     if (backbone) return teacherFromBackbone(backbone->model, spec);
     // Constants of a module may be of kinds that the reader of weights does not know.
-    if (isZip(spec.path) && (!file || file->format == TensorFormat::TorchScript))
-        return teacherFromModule(spec, device);
+    if (holdsTorchScript(spec.path)) return teacherFromModule(spec, device);
     return std::unexpected(std::move(backbone).error());
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TorchScript modules as teachers. The one place that brings in LibTorch's interpreter.
+// TorchScript modules as teachers.
 #include "core/base/guard.h"
 #include "core/train/teacher.h"
 

@@ -310,8 +310,11 @@ Recognition<UpsamplerCandidate> recogniseLoftUpModel(const StateDict& state) {
     if (!looksLikeLoftUp(state)) return std::nullopt;
     LOFTSCOPE_TRY(const LoftUpSpec spec, recogniseLoftUp(state));
     UpsamplerCandidate candidate;
-    candidate.identity = {"loftup", spec.name, factsOf(spec), accountOf(state, spec),
-                          warningsAbout(spec)};
+    candidate.identity = {.family = "loftup",
+                          .name = spec.name,
+                          .facts = factsOf(spec),
+                          .account = accountOf(state, spec),
+                          .warnings = warningsAbout(spec)};
     candidate.anyArithmetic = true;
     candidate.build = [state, spec](c10::Device device, c10::ScalarType arithmetic) {
         return makeLoftUp(canonicalLoftUpState(state, spec), spec, device, arithmetic);

@@ -23,10 +23,13 @@ using ModelFacts = std::vector<std::pair<std::string, FactValue>>;
 struct ModelIdentity {
     std::string family; ///< one word: "vit", "loftup"
     std::string name;   ///< as shown: "DINOv2 ViT-S/14"
-    ModelFacts facts;
-    WeightAccount account; ///< in the file's own names
-    std::vector<std::string>
-        warnings; ///< sentences that a user of such a file must know, e.g. that a part is missing
+    /// Of a backbone: whose features it makes ("DINOv2 with registers"), so that an upsampler that
+    /// was trained for others can be told apart; empty where that is not known.
+    std::string lineage = {};
+    ModelFacts facts = {};
+    WeightAccount account = {}; ///< in the file's own names
+    std::vector<std::string> warnings =
+        {}; ///< sentences that a user of such a file must know, e.g. that a part is missing
 };
 
 /// What a family says of a state dict: nothing (not of this family), a model, or why a model that

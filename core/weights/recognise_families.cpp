@@ -13,53 +13,49 @@ namespace {
 
 struct Family {
     std::string_view name;
-    std::string_view reason;            ///< why such a model is not loaded; empty if it is
     std::vector<std::string_view> keys; ///< endings of keys that are typical of it
 };
 
 const std::vector<Family>& families() {
     static const std::vector<Family> all{
         {"LoftUp upsampler",
-         "",
          {"ca_transformer.layers.0.0.attention.in_proj_weight",
           "ca_transformer.layers.0.1.net.1.weight", "fourier_feat.1.biases", "lr_pe.biases",
           "first_conv.1.weight", "final_conv.0.weight"}},
         {"ViT in the DINOv2 hub or timm layout",
-         "",
          {"cls_token", "pos_embed", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight",
           "blocks.0.norm1.weight", "norm.weight"}},
         {"DINOv2 in the Hugging Face layout",
-         "",
          {"embeddings.cls_token", "embeddings.position_embeddings",
           "embeddings.patch_embeddings.projection.weight",
           "encoder.layer.0.attention.attention.query.weight", "encoder.layer.0.norm1.weight",
           "layernorm.weight"}},
         {"DINOv3 in its hub layout",
-         "its rotary position code is not supported",
          {"cls_token", "storage_tokens", "rope_embed.periods", "patch_embed.proj.weight",
           "blocks.0.attn.qkv.weight", "blocks.0.norm1.weight", "norm.weight"}},
         {"DINOv3 in the Hugging Face layout",
-         "its rotary position code is not supported",
          {"embeddings.cls_token", "embeddings.register_tokens",
           "embeddings.patch_embeddings.weight", "layer.0.attention.q_proj.weight",
           "layer.0.norm1.weight", "layer.0.layer_scale1.lambda1"}},
         {"CLIP ViT in OpenAI's layout",
-         "this backbone is not supported",
          {"visual.class_embedding", "visual.positional_embedding", "visual.conv1.weight",
           "visual.proj", "visual.ln_post.weight",
           "visual.transformer.resblocks.0.attn.in_proj_weight"}},
-        {"SigLIP ViT in the open_clip layout",
-         "a ViT without a CLS token is not supported",
+        {"SigLIP ViT in the timm or open_clip layout",
          {"trunk.pos_embed", "trunk.patch_embed.proj.weight", "trunk.blocks.0.attn.qkv.weight",
           "trunk.blocks.0.norm1.weight", "trunk.norm.weight"}},
         {"AnyUp upsampler",
-         "",
          {"key_features_encoder.0.basis", "image_encoder.0.weight", "key_encoder.0.weight",
           "query_encoder.0.weight"}},
+        {"JAFAR upsampler",
+         {"sft_key.gamma.weight", "sft_key.beta.weight", "key_features_encoder.0.weight",
+          "image_encoder.0.weight", "cross_decode.conv2d.weight"}},
         {"FeatUp joint-bilateral stack",
-         "",
          {"up1.range_proj.0.weight", "up2.range_proj.0.weight", "up1.range_temp",
           "up1.sigma_spatial", "fixup_proj.1.weight"}},
+        {"RADIO",
+         {"patch_generator.embedder.weight", "patch_generator.pos_embed",
+          "patch_generator.cls_token.token", "blocks.0.attn.qkv.weight"}},
     };
     return all;
 }
@@ -86,8 +82,7 @@ UnknownModel closestFamily(const StateDict& state) {
             1.0 - static_cast<double>(missing.size()) / static_cast<double>(family.keys.size());
         if (share > best) {
             best = share;
-            closest = {std::string(family.name),
-                       missing.empty() ? std::string(family.reason) : "parts of it are missing",
+            closest = {std::string(family.name), missing.empty() ? "" : "parts of it are missing",
                        std::move(missing)};
         }
     }

@@ -451,6 +451,75 @@ TEST_F(CommandLineTest, RenderWritesAPageThatNeedsNothingElse) {
         EXPECT_TRUE(page.str().find(text) == std::string::npos) << text;
 }
 
+TEST_F(CommandLineTest, AMapMayHaveASizeOfItsOwn) {
+    // FeatUp's is 16 times the grid: 32 x 64 here, of a guidance picture of 37 x 50 pixels.
+    const auto command = [&](const std::string& name) {
+        return std::vector<std::string>{name,
+                                        "-m",
+                                        "featup",
+                                        "-w",
+                                        golden("featup_tiny.weights"),
+                                        "-f",
+                                        golden("featup_tiny.offsize") + ":input.features",
+                                        "-g",
+                                        golden("featup_tiny.offsize") + ":input.guidance"};
+    };
+    ASSERT_EQ(runProgram(with(command("upsample"), {"-o", path("u.npy")})).exitCode, 0);
+    const at::Tensor map = tensor(path("u.npy"));
+    EXPECT_LE(difference(map, Golden("featup_tiny.offsize")["output"]).max, 1e-5);
+    const auto attend =
+        runProgram(with(command("attend"), {"-p", "49,36", "-o", path("a.npy"), "--json"}));
+    ASSERT_EQ(attend.exitCode, 0) << attend.err;
+    EXPECT_EQ(nlohmann::json::parse(attend.out)["pixel"]["output"], (std::vector<int>{63, 31}))
+        << "the last pixel of the picture is the last one of the map";
+    const auto similarity =
+        runProgram(with(command("similarity"), {"-p", "0,0", "-o", path("s.npy")}));
+    ASSERT_EQ(similarity.exitCode, 0) << similarity.err;
+    EXPECT_NEAR(tensor(path("s.npy"))[0][0].item<double>(), 1.0, 1e-5);
+    const auto metrics = runProgram(with(command("metrics"), {"--json"}));
+    ASSERT_EQ(metrics.exitCode, 0) << metrics.err;
+    EXPECT_GT(nlohmann::json::parse(metrics.out)["mean_norm"].get<double>(), 0.0);
+}
+
+TEST_F(CommandLineTest, FeaturesMayLieBesideThePhoto) {
+    const std::string picture = photo("photo.png", {56, 84});
+    const std::string backbone = golden("backbone.dinov2_hub.weights");
+    expectRefusal(runProgram({"upsample", "-m", "bilinear", "-i", picture, "-o", path("u.npy")}), 2,
+                  "--features");
+    ASSERT_EQ(runProgram({"features", "-b", backbone, "-i", picture, "--size", "56", "-o",
+                          path("photo.safetensors")})
+                  .exitCode,
+              0);
+    const auto outcome =
+        runProgram({"upsample", "-m", "nearest", "-i", picture, "-o", path("u.npy"), "--json"});
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.err;
+    EXPECT_THAT(outcome.out, HasSubstr("beside the photo"));
+    EXPECT_EQ(tensor(path("u.npy")).sizes(), (std::vector<std::int64_t>{128, 56, 84}));
+    EXPECT_LE(difference(tensor(path("u.npy")).slice(1, 7, 8).slice(2, 7, 8),
+                         tensor(path("photo.safetensors:features")).slice(1, 0, 1).slice(2, 0, 1))
+                  .max,
+              1e-6);
+}
+
+TEST_F(CommandLineTest, EachBackboneIsFedAsItsReleaseDoesUnlessAskedOtherwise) {
+    // A constant grey photo tells the normalisation by the tokens of a network that sees nothing
+    // else.
+    const std::string picture = photo("photo.png", {96, 96});
+    const auto features = [&](std::initializer_list<std::string> more) {
+        const auto outcome =
+            runProgram(with({"features", "-b", golden("backbone.clip_openai.weights"), "-i",
+                             picture, "--size", "96", "-o", path("f.npy")},
+                            more));
+        EXPECT_EQ(outcome.exitCode, 0) << outcome.err;
+        EXPECT_THAT(outcome.err, HasSubstr("QuickGELU"));
+        return tensor(path("f.npy"));
+    };
+    const at::Tensor own = features({});
+    EXPECT_LE(difference(features({"--normalisation", "clip"}), own).max, 1e-6);
+    EXPECT_GT(difference(features({"--normalisation", "half"}), own).max, 1e-3);
+    EXPECT_GT(difference(features({"--clip-tokens", "plain"}), own).max, 1e-3);
+}
+
 TEST_F(CommandLineTest, MapsPixelsOfThePhotoToTheOutput) {
     const std::string picture = photo("photo.png", {120, 200});
     const auto outcome =

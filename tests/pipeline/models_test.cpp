@@ -20,10 +20,11 @@ TEST(RecogniseModel, FamiliesByTheirKeys) {
     const struct {
         std::string file;
         std::string family;
-    } cases[] = {{"backbone.dinov2_hf.weights", "vit"},
-                 {"loftup_tiny.weights", "loftup"},
-                 {"anyup_tiny.weights", "anyup"},
-                 {"featup_tiny.weights", "featup"}};
+    } cases[] = {
+        {"backbone.dinov2_hf.weights", "vit"},    {"backbone.dinov3_hub.weights", "dinov3"},
+        {"backbone.clip_openai.weights", "clip"}, {"backbone.siglip_timm.weights", "siglip"},
+        {"loftup_tiny.weights", "loftup"},        {"anyup_tiny.weights", "anyup"},
+        {"featup_tiny.weights", "featup"}};
     for (const auto& wanted : cases) {
         const RecognisedModel model = recogniseModel(Golden(wanted.file).state());
         const ModelIdentity* const description = identityOf(model);
@@ -57,6 +58,66 @@ TEST(RecogniseModel, WhatIsClosestAndWhyNot) {
     ASSERT_TRUE(std::holds_alternative<UnknownModel>(nothing));
     EXPECT_EQ(std::get<UnknownModel>(nothing).closest, "");
     EXPECT_EQ(identityOf(nothing), nullptr);
+}
+
+TensorFile fileNamed(const std::string& path) {
+    TensorFile file;
+    file.path = path;
+    return file;
+}
+
+TEST(TrainedFor, PublishersNamesAndFolders) {
+    const struct {
+        std::string path;
+        std::string lineage;
+    } cases[] = {
+        {"/models/loftup_dinov2s.pth", "DINOv2"},
+        {"/hub/models--haiwen--loftup-dinov2b_reg/snapshots/1/pytorch_model.bin",
+         "DINOv2 with registers"},
+        {"LoftUp-SigLIP2.bin", "SigLIP 2"},
+        {"/x/loftup_siglip.bin", "SigLIP"},
+        {"maskclip_jbu_stack_cocostuff.ckpt", "CLIP values"},
+        {"/x/clip_jbu_stack_cocostuff.ckpt", "CLIP"},
+        {"/x/anyup_paper.pth", ""},
+        {"/x/pytorch_model.bin", ""},
+    };
+    for (const auto& [path, lineage] : cases)
+        EXPECT_EQ(trainedFor(fileNamed(path)).lineage, lineage) << path;
+}
+
+TEST(TrainedFor, OtherFeaturesOfTheSameWidthAreWarnedOf) {
+    const auto upsampler = [](const TrainedFor& features) {
+        return ModelProvenance{"upsampler", "LoftUp for 384 channels", "loftup.bin", "1", features};
+    };
+    const ModelProvenance dinov2{
+        "backbone", "DINOv2 ViT-S/14", "dinov2.pth", "abc", {"DINOv2", "", ""}};
+    EXPECT_FALSE(fitWarning(dinov2, upsampler({"DINOv2", "", ""})));
+    EXPECT_FALSE(fitWarning(dinov2, upsampler({})));
+    const auto other = fitWarning(dinov2, upsampler({"DINOv2 with registers", "", ""}));
+    ASSERT_TRUE(other.has_value());
+    EXPECT_THAT(*other, HasSubstr("features of DINOv2 with registers"));
+    const ModelProvenance unknown{"backbone", "ViT-S/16", "vit.pth", "def", {}};
+    EXPECT_FALSE(fitWarning(unknown, upsampler({"DINOv2", "", ""})));
+    // Own upsamplers know the very file.
+    EXPECT_FALSE(fitWarning(dinov2, upsampler({"", "DINOv2 ViT-S/14", "abc"})));
+    EXPECT_THAT(fitWarning(dinov2, upsampler({"", "ViT-Ti/16", "0123456789abcdef"})).value_or(""),
+                HasSubstr("(ViT-Ti/16, SHA-256 0123456789ab...)"));
+}
+
+TEST(LoadModel, BackbonesSayWhoseFeaturesTheyMake) {
+    for (const auto& [file, lineage] :
+         {std::pair{"backbone.dinov2_hub.weights", "DINOv2"},
+          std::pair{"backbone.dinov2_reg4_timm.weights", "DINOv2 with registers"},
+          std::pair{"backbone.clip_openai.weights", "CLIP values"}}) {
+        const auto loaded = loadBackbone(goldenFile(file), c10::kCPU);
+        ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+        EXPECT_EQ(loaded->provenance.features.lineage, lineage);
+    }
+    BackboneChoices choices;
+    choices.clipTokens = ClipTokens::Plain;
+    EXPECT_EQ(loadBackbone(goldenFile("backbone.clip_openai.weights"), c10::kCPU, choices)
+                  ->provenance.features.lineage,
+              "CLIP");
 }
 
 TEST(LoadModel, AModelOfAnotherKindIsCalledByItsName) {

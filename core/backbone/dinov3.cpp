@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/backbone/dinov3.h"
+
+#include "core/backbone/transformer.h"
+#include "core/base/guard.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/pow.h>
+#include <ATen/ops/zeros_like.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numbers>
+
+namespace loftscope {
+
+namespace {
+
+constexpr double layerNormEps = 1e-5;
+constexpr std::int64_t headWidth = 64;
+constexpr std::int64_t headWidthOf7B = 128;
+constexpr double rotaryBase = 100;
+
+enum class Layout {
+    Hub,
+    HuggingFace,
+    HuggingFaceInMemory, ///< as transformers 5 names the modules, not as it saves them
+};
+
+const VitNames& namesOf(Layout layout) {
+    // SwiGLU's two matrices, which DINOv2 keeps as one, are apart here.
+    static const VitNames hub{
+        "blocks.",
+        {{"register_tokens", {{"storage_tokens"}}}, {"mlp.w12", {{"mlp.w1", "mlp.w2"}}}}};
+    static const std::vector<ModuleName> modules{
+        {"cls_token", {{"embeddings.cls_token"}}},
+        {"mask_token", {{"embeddings.mask_token"}}},
+        {"register_tokens", {{"embeddings.register_tokens"}}},
+        {"patch_embed.proj", {{"embeddings.patch_embeddings"}}},
+        {"attn.qkv", {{"attention.q_proj", "attention.k_proj", "attention.v_proj"}}},
+        {"attn.proj", {{"attention.o_proj"}}},
+        {"ls1.gamma", {{"layer_scale1.lambda1"}}},
+        {"ls2.gamma", {{"layer_scale2.lambda1"}}},
+        {"mlp.fc1", {{"mlp.up_proj"}}},
+        {"mlp.fc2", {{"mlp.down_proj"}}},
+        {"mlp.w12", {{"mlp.gate_proj", "mlp.up_proj"}}},
+        {"mlp.w3", {{"mlp.down_proj"}}}};
+    static const VitNames huggingFace{"layer.", modules};
+    static const VitNames inMemory{"model.layer.", modules};
+    if (layout == Layout::Hub) return hub;
+    return layout == Layout::HuggingFace ? huggingFace : inMemory;
+}
+
+struct Spec {
+    std::string name;
+    Layout layout = Layout::Hub;
+    std::string prefix;
+    std::int64_t patch = 0;
+    std::int64_t depth = 0;
+    std::int64_t heads = 0;
+    std::int64_t registers = 0;
+    VitBlockShape block;
+};
+
+/// The file's parameters, and zeros for the key biases that Hugging Face's layout leaves out.
+StateDict withKeyBiases(const StateDict& state, const Spec& spec) {
+    if (spec.layout == Layout::Hub) return state;
+    constexpr std::string_view query = ".attention.q_proj.bias";
+    StateDict complete = state;
+    for (const auto& [key, bias] : state) {
+        if (!key.ends_with(query)) continue;
+        const std::string block = key.substr(0, key.size() - query.size());
+        complete.emplace(block + ".attention.k_proj.bias", at::zeros_like(bias));
+    }
+    return complete;
+}
+
+VitRules rulesFor(const VitNaming& naming, const Spec& spec) {
+    VitRules rules(naming);
+    const std::int64_t c = spec.block.width;
+    rules.add("cls_token", {1, 1, c});
+    if (spec.registers > 0) rules.add("register_tokens", {1, spec.registers, c});
+    rules.add("patch_embed.proj.weight", {c, 3, spec.patch, spec.patch});
+    rules.add("patch_embed.proj.bias", {c});
+    rules.addBlocks(spec.depth, spec.block);
+    rules.addNorm("norm", c);
+    if (spec.layout == Layout::Hub) {
+        rules.add("rope_embed.periods", {c / spec.heads / 4});
+        // The mask is known: ones, but zeros for the keys.
+        for (std::int64_t i = 0; i < spec.depth; ++i)
+            rules.addUnused(fmt::format("blocks.{}.attn.qkv.bias_mask", i));
+        // The largest model norms the CLS token of training's local crops apart.
+        for (const char* name : {"weight", "bias"})
+            rules.addUnused(std::string("local_cls_norm.") + name);
+    }
+    rules.addUnused("mask_token");
+    return rules;
+}
+
+class Dinov3 final : public TransformerBackbone {
+public:
+    Dinov3(const Spec& spec, const WeightScope& root, std::vector<TransformerBlock> blocks,
+           c10::Device device)
+        : TransformerBackbone({.name = spec.name,
+                               .patch = spec.patch,
+                               .width = spec.block.width,
+                               .channels = spec.block.width,
+                               .heads = spec.heads,
+                               .prefixTokens = 1 + spec.registers,
+                               .normalisation = {}},
+                              std::move(blocks), device) {
+        const std::int64_t c = spec.block.width;
+        prefix_ = root("cls_token", {1, 1, c})[0].to(device);
+        if (spec.registers > 0)
+            prefix_ =
+                at::cat({prefix_, root("register_tokens", {1, spec.registers, c})[0].to(device)});
+        const WeightScope projection = root["patch_embed"]["proj"];
+        patchWeight_ = projection("weight", {c, 3, spec.patch, spec.patch}).to(device);
+        patchBias_ = projection("bias", {c}).to(device);
+        norm_ = readLayerNorm(root["norm"], c, layerNormEps, device);
+        const std::int64_t frequencies = c / spec.heads / 4;
+        if (spec.layout == Layout::Hub) {
+            periods_ = root["rope_embed"]("periods", {frequencies}).to(device);
+        } else {
+            const at::Tensor exponent =
+                at::arange(frequencies, at::kFloat) / static_cast<double>(frequencies);
+            periods_ = at::pow(rotaryBase, exponent).to(device);
+        }
+    }
+
+private:
+    at::Tensor embed(const at::Tensor& picture, const Extent& /*grid*/) const override {
+        return at::cat({prefix_, patchRows(picture, patchWeight_, patchBias_)}, 0);
+    }
+
+    /// Centres of patches, -1..1 along each side whatever its length, as angles per frequency:
+    /// row and column side by side, twice.
+    at::Tensor angles(const Extent& grid) const {
+        const auto centres = [&](std::int64_t count) {
+            return (at::arange(count, periods_.options()) + 0.5) / static_cast<double>(count) * 2 -
+                   1;
+        };
+        const auto turns = [&](const at::Tensor& coordinates) {
+            return coordinates.unsqueeze(1) * (2 * std::numbers::pi) / periods_;
+        };
+        const std::int64_t f = periods_.size(0);
+        const at::Tensor rows = turns(centres(grid.height)).view({grid.height, 1, f});
+        const at::Tensor columns = turns(centres(grid.width)).view({1, grid.width, f});
+        const std::vector<std::int64_t> whole{grid.height, grid.width, f};
+        const at::Tensor both =
+            at::cat({rows.expand(whole), columns.expand(whole)}, 2).view({grid.area(), 2 * f});
+        return at::cat({both, both}, 1);
+    }
+
+    QueryKey placed(QueryKey pair, const Extent& grid) const override {
+        const at::Tensor angle = angles(grid);
+        const at::Tensor cosine = angle.cos();
+        const at::Tensor sine = angle.sin();
+        const std::int64_t before = shape().prefixTokens;
+        const auto rotated = [&](const at::Tensor& x) {
+            const at::Tensor patches = x.slice(1, before);
+            const std::vector<at::Tensor> halves = patches.chunk(2, -1);
+            const at::Tensor turned =
+                patches * cosine + at::cat({-halves[1], halves[0]}, -1) * sine;
+            return at::cat({x.slice(1, 0, before), turned}, 1);
+        };
+        return {rotated(pair.query), rotated(pair.key)};
+    }
+
+    at::Tensor finish(const at::Tensor& tokens) const override { return norm_(tokens); }
+
+    at::Tensor prefix_; ///< (1 + registers) x C: CLS, then storage tokens
+    at::Tensor patchWeight_;
+    at::Tensor patchBias_;
+    at::Tensor periods_; ///< a quarter of a head's width
+    LayerNorm norm_;
+};
+
+Result<std::unique_ptr<Backbone>> build(const StateDict& state, const Spec& spec,
+                                        c10::Device device) {
+    return guarded("reading the backbone's weights", [&]() -> Result<std::unique_ptr<Backbone>> {
+        const StateDict complete = withKeyBiases(state, spec);
+        const VitNaming naming(complete, namesOf(spec.layout), spec.prefix);
+        const StateDict canonical = applyRules(complete, rulesFor(naming, spec).rules());
+        const WeightScope root(canonical);
+        std::vector<TransformerBlock> blocks =
+            readTransformerBlocks(root, spec.depth, spec.block, layerNormEps, device);
+        const std::int64_t c = spec.block.width;
+        for (TransformerBlock& block : blocks) {
+            if (!block.qkv.bias.defined()) continue;
+            // A copy: parameters may lie in the mapped file itself.
+            block.qkv.bias = block.qkv.bias.clone();
+            block.qkv.bias.slice(0, c, 2 * c).zero_();
+        }
+        auto backbone = std::make_unique<Dinov3>(spec, root, std::move(blocks), device);
+        LOFTSCOPE_CHECK(requireComplete(root.account(), spec.name));
+        return backbone;
+    });
+}
+
+} // namespace
+
+Recognition<BackboneCandidate> recogniseDinov3(const StateDict& state,
+                                               const BackboneChoices& /*choices*/) {
+    Spec spec;
+    if (auto prefix = prefixBefore(state, "rope_embed.periods")) {
+        spec.layout = Layout::Hub;
+        spec.prefix = *std::move(prefix);
+    } else if (prefix = prefixBefore(state, "embeddings.patch_embeddings.weight"); prefix) {
+        spec.prefix = *std::move(prefix);
+        const auto has = [&](std::string_view key) {
+            return state.contains(spec.prefix + std::string(key));
+        };
+        if (has("layer.0.attention.q_proj.weight")) {
+            spec.layout = Layout::HuggingFace;
+        } else if (has("model.layer.0.attention.q_proj.weight")) {
+            spec.layout = Layout::HuggingFaceInMemory;
+        } else {
+            return std::nullopt;
+        }
+    } else {
+        return std::nullopt;
+    }
+    const auto unusable = [](std::string_view reason) {
+        return fail(ErrorCode::Unsupported,
+                    fmt::format("This looks like a DINOv3 vision transformer, but {}.", reason));
+    };
+    const VitNaming naming(state, namesOf(spec.layout), spec.prefix);
+    const auto patch = naming.shape("patch_embed.proj.weight");
+    if (patch.size() != 4 || patch[1] != 3 || patch[2] != patch[3] || patch[2] < 1)
+        return unusable("its patch embedding is not for square RGB patches");
+    spec.patch = patch[2];
+    const std::int64_t width = patch[0];
+    spec.depth = naming.depth();
+    if (spec.depth == 0) return unusable("it has no blocks");
+    const std::int64_t ofHead = width == 4096 ? headWidthOf7B : headWidth;
+    if (width < ofHead || width % ofHead != 0) {
+        return unusable(
+            fmt::format("its width {} is not a multiple of the head width {}", width, ofHead));
+    }
+    spec.heads = width / ofHead;
+    // A gated MLP has names of its own here; its `up_proj` must not pass for a plain one's.
+    const auto block = blockShape(naming, width);
+    if (!block) return unusable("its first block has no MLP that is known here");
+    spec.block = *block;
+    if (const auto gated = naming.shape("blocks.0.mlp.w12.weight"); gated.size() == 2) {
+        spec.block.swiglu = true;
+        spec.block.hidden = gated[0] / 2;
+    }
+    // Hugging Face leaves out the keys' third of the bias, which is zero.
+    if (spec.layout != Layout::Hub) {
+        spec.block.qkvBias = state.contains(
+            fmt::format("{}{}0.attention.q_proj.bias", spec.prefix, namesOf(spec.layout).blocks));
+    }
+    if (const auto registers = naming.shape("register_tokens"); registers.size() == 3)
+        spec.registers = registers[1];
+    const bool plus = spec.block.swiglu && width < 4096;
+    spec.name = fmt::format("DINOv3 ViT-{}{}/{}", vitSizeName(width, spec.depth), plus ? "+" : "",
+                            spec.patch);
+
+    BackboneCandidate candidate;
+    candidate.identity.family = "dinov3";
+    candidate.identity.name = spec.name;
+    candidate.identity.lineage = "DINOv3";
+    candidate.identity.facts = {
+        {"layout", std::string(spec.layout == Layout::Hub ? "DINOv3 hub" : "Hugging Face")},
+        {"patch", spec.patch},
+        {"width", width},
+        {"depth", spec.depth},
+        {"heads", spec.heads},
+        {"registers", spec.registers},
+        {"layer_scale", spec.block.layerScale},
+        {"mlp", std::string(spec.block.swiglu ? "SwiGLU" : "GELU")},
+        {"mlp_hidden", spec.block.hidden},
+        {"positions", std::string("rotary")}};
+    if (!spec.prefix.empty()) candidate.identity.facts.emplace_back("key_prefix", spec.prefix);
+    const StateDict complete = withKeyBiases(state, spec);
+    candidate.identity.account = accountOf(
+        complete, rulesFor(VitNaming(complete, namesOf(spec.layout), spec.prefix), spec).rules());
+    candidate.build = [state, spec](c10::Device device) { return build(state, spec, device); };
+    return candidate;
+}
+
+} // namespace loftscope

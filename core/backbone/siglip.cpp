@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/backbone/siglip.h"
+
+#include "core/backbone/position_table.h"
+#include "core/backbone/transformer.h"
+#include "core/base/guard.h"
+
+#include <ATen/TensorOperators.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace loftscope {
+
+namespace {
+
+constexpr double layerNormEps = 1e-6;
+constexpr Normalisation halfNormalisation{{0.5F, 0.5F, 0.5F}, {0.5F, 0.5F, 0.5F}};
+/// Rows of SigLIP 2's text embedding; the first SigLIP has 32,000.
+constexpr std::int64_t siglip2Vocabulary = 256000;
+
+enum class Layout {
+    Timm, ///< also open_clip's
+    HuggingFace,
+};
+
+const VitNames& namesOf(Layout layout) {
+    static const VitNames timm;
+    static const VitNames huggingFace{
+        "vision_model.encoder.layers.",
+        {{"pos_embed", {{"vision_model.embeddings.position_embedding.weight"}}},
+         {"patch_embed.proj", {{"vision_model.embeddings.patch_embedding"}}},
+         {"norm", {{"vision_model.post_layernorm"}}},
+         {"norm1", {{"layer_norm1"}}},
+         {"norm2", {{"layer_norm2"}}},
+         {"attn.qkv", {{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}}},
+         {"attn.proj", {{"self_attn.out_proj"}}}}};
+    return layout == Layout::Timm ? timm : huggingFace;
+}
+
+struct Spec {
+    std::string name;
+    Layout layout = Layout::Timm;
+    std::string prefix;
+    bool siglip = true; ///< false: a plain ViT
+    std::int64_t patch = 0;
+    std::int64_t depth = 0;
+    std::int64_t heads = 0;
+    VitBlockShape block;
+    Extent positionGrid;
+    PositionRule positionRule = PositionRule::SizeAntialias;
+    Activation activation = Activation::Gelu;
+};
+
+std::vector<std::int64_t> positionShape(const Spec& spec) {
+    if (spec.layout == Layout::Timm) return {1, spec.positionGrid.area(), spec.block.width};
+    return {spec.positionGrid.area(), spec.block.width};
+}
+
+VitRules rulesFor(const VitNaming& naming, const Spec& spec) {
+    VitRules rules(naming);
+    const std::int64_t c = spec.block.width;
+    rules.add("pos_embed", positionShape(spec));
+    rules.add("patch_embed.proj.weight", {c, 3, spec.patch, spec.patch});
+    rules.add("patch_embed.proj.bias", {c});
+    rules.addBlocks(spec.depth, spec.block);
+    rules.addNorm("norm", c);
+    return rules;
+}
+
+class Siglip final : public TransformerBackbone {
+public:
+    Siglip(const Spec& spec, const WeightScope& root, std::vector<TransformerBlock> blocks,
+           c10::Device device)
+        : TransformerBackbone({.name = spec.name,
+                               .patch = spec.patch,
+                               .width = spec.block.width,
+                               .channels = spec.block.width,
+                               .heads = spec.heads,
+                               .prefixTokens = 0,
+                               .activation = spec.activation,
+                               .normalisation = spec.siglip ? halfNormalisation : Normalisation{}},
+                              std::move(blocks), device)
+        , positionGrid_(spec.positionGrid)
+        , positionRule_(spec.positionRule) {
+        const std::int64_t c = spec.block.width;
+        positions_ = root("pos_embed", positionShape(spec))
+                         .view({1, spec.positionGrid.area(), c})
+                         .to(device);
+        const WeightScope projection = root["patch_embed"]["proj"];
+        patchWeight_ = projection("weight", {c, 3, spec.patch, spec.patch}).to(device);
+        patchBias_ = projection("bias", {c}).to(device);
+        norm_ = readLayerNorm(root["norm"], c, layerNormEps, device);
+    }
+
+private:
+    at::Tensor embed(const at::Tensor& picture, const Extent& grid) const override {
+        return patchRows(picture, patchWeight_, patchBias_) +
+               resizedPatchPositions(positions_, positionGrid_, grid, positionRule_)[0];
+    }
+
+    at::Tensor finish(const at::Tensor& tokens) const override { return norm_(tokens); }
+
+    Extent positionGrid_;
+    PositionRule positionRule_;
+    at::Tensor positions_; ///< 1 x grid x width
+    at::Tensor patchWeight_;
+    at::Tensor patchBias_;
+    LayerNorm norm_;
+};
+
+Result<std::unique_ptr<Backbone>> build(const StateDict& state, const Spec& spec,
+                                        c10::Device device) {
+    return guarded("reading the backbone's weights", [&]() -> Result<std::unique_ptr<Backbone>> {
+        const VitNaming naming(state, namesOf(spec.layout), spec.prefix);
+        const StateDict canonical = applyRules(state, rulesFor(naming, spec).rules());
+        const WeightScope root(canonical);
+        std::vector<TransformerBlock> blocks =
+            readTransformerBlocks(root, spec.depth, spec.block, layerNormEps, device);
+        auto backbone = std::make_unique<Siglip>(spec, root, std::move(blocks), device);
+        LOFTSCOPE_CHECK(requireComplete(root.account(), spec.name));
+        return backbone;
+    });
+}
+
+/// "SigLIP", "SigLIP 2", or nothing without the pooling that both have.
+std::string releaseName(const StateDict& state, bool siglip) {
+    if (!siglip) return "";
+    for (const char* ending :
+         {"text.token_embedding.weight", "text_model.embeddings.token_embedding.weight"}) {
+        const auto prefix = prefixBefore(state, ending);
+        if (!prefix) continue;
+        const at::Tensor& table = state.find(*prefix + ending)->second;
+        if (table.dim() == 2 && table.size(0) >= siglip2Vocabulary) return "SigLIP 2";
+    }
+    return "SigLIP";
+}
+
+} // namespace
+
+Recognition<BackboneCandidate> recogniseSiglip(const StateDict& state,
+                                               const BackboneChoices& choices) {
+    Spec spec;
+    const auto has = [&](std::string_view key) {
+        return state.contains(spec.prefix + std::string(key));
+    };
+    if (auto prefix = prefixBefore(state, "vision_model.embeddings.patch_embedding.weight")) {
+        spec.layout = Layout::HuggingFace;
+        spec.prefix = *std::move(prefix);
+        spec.positionRule = PositionRule::SizeNoAntialias;
+        spec.activation = Activation::GeluTanh;
+        if (has("vision_model.embeddings.class_embedding")) return std::nullopt;
+    } else if (prefix = prefixBefore(state, "patch_embed.proj.weight"); prefix) {
+        spec.prefix = *std::move(prefix);
+        if (has("cls_token") || !has("pos_embed") || !has("blocks.0.attn.qkv.weight"))
+            return std::nullopt;
+        spec.siglip = has("attn_pool.latent");
+    } else {
+        return std::nullopt;
+    }
+    const auto unusable = [](std::string_view reason) {
+        return fail(ErrorCode::Unsupported,
+                    fmt::format("This looks like a vision transformer without a CLS token "
+                                "(SigLIP), but {}.",
+                                reason));
+    };
+    const VitNaming naming(state, namesOf(spec.layout), spec.prefix);
+    const auto patch = naming.shape("patch_embed.proj.weight");
+    if (patch.size() == 2)
+        return unusable("it is of the kind that takes any aspect ratio (NaFlex), which is not "
+                        "supported");
+    if (patch.size() != 4 || patch[1] != 3 || patch[2] != patch[3] || patch[2] < 1)
+        return unusable("its patch embedding is not for square RGB patches");
+    spec.patch = patch[2];
+    const std::int64_t width = patch[0];
+    spec.depth = naming.depth();
+    if (spec.depth == 0) return unusable("it has no blocks");
+    // SO400M and the giant have 16 heads; others have 64 channels each.
+    const bool giant = width == 1536;
+    spec.heads = width == 1152 || giant ? 16 : width / 64;
+    if (spec.heads < 1 || width % spec.heads != 0)
+        return unusable(fmt::format("its width {} does not divide into heads", width));
+    const auto block = blockShape(naming, width);
+    if (!block || block->swiglu) return unusable("its first block has no MLP that is known here");
+    spec.block = *block;
+    const auto positions = naming.shape("pos_embed");
+    const auto side = squareRoot(positions.size() < 2 ? 0 : positions[positions.size() - 2]);
+    if (!side) return unusable("its position table is not a square grid");
+    spec.positionGrid = {*side, *side};
+    if (giant) spec.activation = Activation::GeluTanh;
+    spec.positionRule = choices.positionRule.value_or(spec.positionRule);
+    spec.activation = choices.activation.value_or(spec.activation);
+    const std::string release = releaseName(state, spec.siglip);
+    spec.name = fmt::format("{}{}ViT-{}/{}{}", release, release.empty() ? "" : " ",
+                            vitSizeName(width, spec.depth), spec.patch,
+                            spec.siglip ? "" : " without CLS token");
+
+    BackboneCandidate candidate;
+    ModelIdentity& identity = candidate.identity;
+    identity.family = spec.siglip ? "siglip" : "vit";
+    identity.name = spec.name;
+    identity.lineage = release;
+    identity.facts = {
+        {"layout", std::string(spec.layout == Layout::Timm ? "timm" : "Hugging Face")},
+        {"patch", spec.patch},
+        {"width", width},
+        {"depth", spec.depth},
+        {"heads", spec.heads},
+        {"mlp", std::string(nameOf(spec.activation))},
+        {"mlp_hidden", spec.block.hidden},
+        {"position_grid", spec.positionGrid},
+        {"position_resize", std::string(nameOf(spec.positionRule))}};
+    if (!spec.prefix.empty()) identity.facts.emplace_back("key_prefix", spec.prefix);
+    identity.account = accountOf(state, rulesFor(naming, spec).rules());
+    // Pooling and the text tower play no part in patch tokens.
+    std::erase_if(identity.account.surplus, [&](const std::string& key) {
+        const std::string tower =
+            spec.prefix + (spec.layout == Layout::HuggingFace ? "vision_model." : "");
+        return !key.starts_with(tower) || key.starts_with(spec.prefix + "attn_pool.") ||
+               key.starts_with(tower + "head.") || key.ends_with("position_ids");
+    });
+    candidate.build = [state, spec](c10::Device device) { return build(state, spec, device); };
+    return candidate;
+}
+
+} // namespace loftscope
