@@ -7,6 +7,7 @@
 namespace loftscope::app {
 
 void addInspectCommand(CommandLine& line);
+void addModelsCommand(CommandLine& line);
 void addFeaturesCommand(CommandLine& line);
 void addUpsampleCommand(CommandLine& line);
 void addAttendCommand(CommandLine& line);

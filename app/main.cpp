@@ -9,6 +9,7 @@ int main(int argc, char** argv) {
     setenv("OPENCV_FFMPEG_LOGLEVEL", "-8", 0);
     CommandLine line;
     addInspectCommand(line);
+    addModelsCommand(line);
     addFeaturesCommand(line);
     addUpsampleCommand(line);
     addAttendCommand(line);

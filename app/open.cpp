@@ -2,6 +2,7 @@
 // loftscope open: the window.
 #include "app/commands.h"
 #include "app/scene_options.h"
+#include "core/store/model_places.h"
 #include "ui/canvas/canvas_widget.h"
 #include "ui/window/main_window.h"
 #include "ui/window/window_script.h"
@@ -34,20 +35,6 @@ struct Options {
     bool listActions = false;
     bool sequence = false;
 };
-
-/// The models that come with the program: beside it in the build tree, or installed.
-fs::path defaultModel(const std::string& name) {
-    std::error_code ignored;
-    fs::path folder = fs::read_symlink("/proc/self/exe", ignored).parent_path();
-    while (!folder.empty()) {
-        for (const char* place : {"resources/models", "share/loftscope/models"}) {
-            if (const fs::path path = folder / place / name; fs::exists(path, ignored)) return path;
-        }
-        if (folder == folder.root_path()) break;
-        folder = folder.parent_path();
-    }
-    return {};
-}
 
 std::string quoted(const std::string& word) {
     return word.find_first_of(" '\"$&()*;<>?[]`|~") == std::string::npos
@@ -92,7 +79,8 @@ Result<WindowOptions> windowOptions(const Options& options, const CommandContext
         window.devices.append(QString::fromStdString(name));
     window.settingsPath = QString::fromStdString(options.settings);
     engine.backbone = options.backbone;
-    if (options.backbone.empty()) engine.backbone = defaultModel("bootstrap_vit_ti16.safetensors");
+    if (options.backbone.empty())
+        engine.backbone = installedModel("bootstrap_vit_ti16.safetensors");
     if (engine.backbone.empty())
         return fail(ErrorCode::NotFound,
                     "The default backbone is not beside the program: give one with --backbone.");
@@ -103,7 +91,8 @@ Result<WindowOptions> windowOptions(const Options& options, const CommandContext
         engine.weights["loftup"] = options.upsampler.substr(7);
     } else if (options.backbone.empty()) {
         // The default LoftUp fits the default backbone only.
-        if (const auto path = defaultModel("bootstrap_loftup_vit_ti16.safetensors"); !path.empty())
+        if (const auto path = installedModel("bootstrap_loftup_vit_ti16.safetensors");
+            !path.empty())
             engine.weights["loftup"] = path;
     }
     return window;

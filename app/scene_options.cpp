@@ -3,6 +3,7 @@
 
 #include "core/image/encode.h"
 #include "core/image/map_file.h"
+#include "core/store/model_places.h"
 #include "core/upsample/interpolation.h"
 #include "core/weights/tensor_sink.h"
 
@@ -68,12 +69,19 @@ Result<OutputSize> parseOutputSize(const std::string& text) {
     return size;
 }
 
+/// The photo's own folder is looked into first.
+ModelPlaces placesFor(const SceneOptions& options) {
+    return modelPlaces(std::filesystem::path(options.image).parent_path());
+}
+
 } // namespace
 
 void addBackboneOptions(CLI::App& command, SceneOptions& options,
                         const std::string& inputSizeNames) {
-    command.add_option("--backbone,-b", options.backbone,
-                       "Backbone checkpoint (safetensors, .pth or TorchScript)");
+    command.add_option(
+        "--backbone,-b", options.backbone,
+        "Backbone: a checkpoint (safetensors, .pth or TorchScript), or the name of a "
+        "known model (`loftscope models`)");
     command.add_option("--image,-i", options.image,
                        "Photo, or a 1 x 3 x H x W tensor (FILE.safetensors:KEY, FILE.npy) that is "
                        "fed to the backbone as it is");
@@ -125,7 +133,7 @@ void addFieldOptions(CLI::App& command, SceneOptions& scene, MethodOptions& meth
         names += fmt::format(", {}", known.name);
     command.add_option("--method,-m", method.method, "Upsampler: " + names)->required();
     command.add_option("--weights,-w", method.weights,
-                       "Checkpoint of the upsampler, where it needs one");
+                       "Checkpoint of the upsampler, or a known model's name, where it needs one");
     command
         .add_option("--tile", method.tile,
                     "Side of the tiles that are computed at once; the result does not depend on it")
@@ -166,7 +174,7 @@ Result<void> requireFullPrecision(const CommonOptions& options) {
 Result<SceneRequest> sceneRequest(const SceneOptions& options, c10::Device device) {
     SceneRequest request;
     request.image = options.image;
-    request.backbone = options.backbone;
+    LOFTSCOPE_TRY(request.backbone, locateModel(options.backbone, placesFor(options)));
     request.features = options.features;
     request.guidance = options.guidance;
     request.inputSize = options.inputSize;
@@ -201,8 +209,9 @@ Result<FieldOfScene> makeField(const SceneOptions& options, const MethodOptions&
         result.field = makeGridField(result.scene.low);
     } else {
         // The checkpoint first: a wrong one is noticed before the backbone has run.
+        LOFTSCOPE_TRY(const auto weights, locateModel(method.weights, placesFor(options)));
         LOFTSCOPE_TRY(const LoadedUpsampler upsampler,
-                      loadUpsampler(method.method, method.weights, device, context.run,
+                      loadUpsampler(method.method, weights, device, context.run,
                                     arithmeticOf(context.options)));
         LOFTSCOPE_TRY(result.scene, makeScene(request, context.run));
         warnOfFit(result.scene, upsampler);

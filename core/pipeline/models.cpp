@@ -3,6 +3,8 @@
 
 #include "core/backbone/torchscript.h"
 #include "core/base/sha256.h"
+#include "core/store/model_places.h"
+#include "core/weights/pth.h"
 #include "core/weights/recognise_families.h"
 #include "core/weights/tensor_file.h"
 
@@ -108,10 +110,22 @@ std::optional<std::string> fitWarning(const ModelProvenance& backbone,
         backbone.features.lineage);
 }
 
-Result<LoadedBackbone> loadBackbone(const std::filesystem::path& path, c10::Device device,
+Result<LoadedBackbone> loadBackbone(const std::filesystem::path& given, c10::Device device,
                                     const BackboneChoices& choices, const RunContext& context) {
+    LOFTSCOPE_TRY(const std::filesystem::path path, locateModel(given, modelPlaces()));
     if (choices.runTorchScript) return loadTorchScript(path, device);
-    LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path, context));
+    const auto program = [&] {
+        return fail(ErrorCode::Unsupported,
+                    fmt::format("The parameters in '{}' are of no backbone that is known here; if "
+                                "you trust the TorchScript program in it, --run-torchscript runs "
+                                "it.",
+                                path.string()));
+    };
+    Result<TensorFile> read = readTensorFile(path, context);
+    // A program may do without parameters, or keep some that no checkpoint has.
+    if (!read && read.error().code != ErrorCode::Cancelled && holdsTorchScript(path))
+        return program();
+    LOFTSCOPE_TRY(const TensorFile file, std::move(read));
     for (const BackboneFamily& family : backboneFamilies()) {
         LOFTSCOPE_TRY(const auto candidate, family.recognise(file.tensors, choices));
         if (!candidate) continue;
@@ -126,13 +140,7 @@ Result<LoadedBackbone> loadBackbone(const std::filesystem::path& path, c10::Devi
                              {candidate->identity.lineage, candidate->identity.name, file.sha256}};
         return loaded;
     }
-    if (file.format == TensorFormat::TorchScript) {
-        return fail(ErrorCode::Unsupported,
-                    fmt::format("The parameters in '{}' are of no backbone that is known here; if "
-                                "you trust the TorchScript program in it, --run-torchscript runs "
-                                "it.",
-                                path.string()));
-    }
+    if (file.format == TensorFormat::TorchScript) return program();
     return std::unexpected(notWanted(file, "a backbone"));
 }
 
@@ -177,7 +185,8 @@ Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesy
         warnOfPrecision();
         return loaded;
     }
-    LOFTSCOPE_TRY(const TensorFile file, readTensorFile(weights, context));
+    LOFTSCOPE_TRY(const std::filesystem::path path, locateModel(weights, modelPlaces()));
+    LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path, context));
     LOFTSCOPE_TRY(const auto candidate, known->recognise(file.tensors));
     if (!candidate)
         return std::unexpected(notWanted(file, fmt::format("weights of {}", known->title)));
@@ -188,8 +197,8 @@ Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesy
         warnOfPrecision();
     }
     LOFTSCOPE_TRY(loaded.model, candidate->build(device, loaded.arithmetic));
-    loaded.provenance = ModelProvenance{"upsampler", candidate->identity.name, weights, file.sha256,
-                                        trainedFor(file)};
+    loaded.provenance =
+        ModelProvenance{"upsampler", candidate->identity.name, path, file.sha256, trainedFor(file)};
     return loaded;
 }
 

@@ -17,7 +17,7 @@ struct PublishedName {
     std::string_view lineage;
 };
 
-constexpr std::array<PublishedName, 12> publishedNames{{
+constexpr std::array<PublishedName, 15> publishedNames{{
     {"loftup_dinov2s_reg", "DINOv2 with registers"},
     {"loftup_dinov2b_reg", "DINOv2 with registers"},
     {"loftup_dinov2s", "DINOv2"},
@@ -25,6 +25,9 @@ constexpr std::array<PublishedName, 12> publishedNames{{
     {"loftup_siglip2", "SigLIP 2"},
     {"loftup_siglip", "SigLIP"},
     {"loftup_clip", "CLIP values"},
+    {"jafar_dinov2s_reg", "DINOv2 with registers"},
+    {"jafar_dinov2", "DINOv2"},
+    {"jafar_dinov3", "DINOv3"},
     {"maskclip_jbu_stack", "CLIP values"},
     {"clip_jbu_stack", "CLIP"},
     {"dinov2_jbu_stack", "DINOv2"},
