@@ -4,6 +4,7 @@
 #include "core/upsample/anyup.h"
 #include "core/upsample/featup.h"
 #include "core/upsample/interpolation.h"
+#include "core/upsample/jafar.h"
 #include "core/upsample/joint_bilateral.h"
 #include "core/upsample/loftup.h"
 
@@ -35,6 +36,9 @@ const std::vector<UpsamplerMethod>& upsamplerMethods() {
          recogniseLoftUpModel},
         {"anyup", "AnyUp", "AnyUp: window attention from pixels to patch tokens, for any backbone",
          nullptr, recogniseAnyUp},
+        {"jafar", "JAFAR",
+         "JAFAR: attention from pixels to all patch tokens, weighing them as they are", nullptr,
+         recogniseJafar},
         {"featup", "FeatUp JBU",
          "FeatUp's trained joint bilateral stack; the map is 16 times the grid", nullptr,
          recogniseFeatUp},

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes tests/golden/{anyup,featup}_tiny.*.safetensors: small random weights, and what reference_upsamplers.py makes of
+"""Makes tests/golden/{anyup,featup,jafar}_tiny.*.safetensors: small random weights, and what reference_upsamplers.py makes of
 them. Run with a Python that has torch and numpy: python make_upsampler_arrays.py FOLDER. The files are committed, so
 that the tests need no Python. The modules themselves were checked with the published weights (docs/models.md).
 """
@@ -93,6 +93,26 @@ def main():
             },
             {},
         )
+
+    weights = rounded(reference.random_jafar(32, 20, seed=3))
+    save(folder / "jafar_tiny.weights.safetensors", weights, {"width": "32", "channels": "20"})
+    exact = {key: value.float() for key, value in weights.items()}
+    for name, grid, picture, size, pixel in (
+        ("square", (6, 6), (48, 48), (48, 48), (0, 0)),
+        ("nonsquare", (5, 9), (40, 72), (40, 72), (37, 21)),
+        ("pooled", (3, 4), (30, 34), (17, 23), (22, 16)),
+        ("strips", (2, 3), (70, 260), (70, 260), (259, 3)),
+    ):
+        features = torch.randn(1, 20, *grid)
+        guidance = torch.randn(1, 3, *picture).half()
+        output, attention = reference.jafar(exact, features, guidance.float(), size, pixel)
+        arrays = {"input.features": features, "input.guidance": guidance, "attention": attention}
+        if name == "strips":
+            # Bound in several strips; a part of it says whether they fit together.
+            arrays["output.part"] = output[:, 55:70, 240:260]
+        else:
+            arrays["output"] = output
+        save(folder / f"jafar_tiny.{name}.safetensors", arrays, {"pixel": f"{pixel[0]},{pixel[1]}"})
 
 
 if __name__ == "__main__":

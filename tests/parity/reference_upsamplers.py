@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AnyUp and FeatUp's joint bilateral stack in plain torch, untiled, written down from the published equations.
+"""AnyUp, JAFAR and FeatUp's joint bilateral stack in plain torch, untiled, written down from the published equations.
 
 Independent of the C++ code on purpose, as reference_models.py is: dictionaries from checkpoint key to tensor, fp32,
 inference mode. `random_*` make small weights away from their initial values, so that no parameter can be forgotten
@@ -78,12 +78,7 @@ def anyup(w, features, guidance, size=None, pixel=None):
         return x
 
     # pixels: colour, then place as a rotation of channel pairs by angles that grow with row and column
-    x = residual_blocks(F.conv2d(guidance, w["image_encoder.0.weight"]), "image_encoder")
-    half = x.shape[1] // 2
-    row = torch.linspace(0, 1, x.shape[2])[:, None, None]
-    column = torch.linspace(0, 1, x.shape[3])[None, :, None]
-    angle = (row * w["rope.freqs"][0] + column * w["rope.freqs"][1]).permute(2, 0, 1)
-    x = x * torch.cos(angle) + torch.cat([-x[:, half:], x[:, :half]], 1) * torch.sin(angle)
+    x = _placed(residual_blocks(F.conv2d(guidance, w["image_encoder.0.weight"]), "image_encoder"), w["rope.freqs"])
 
     queries = residual_blocks(F.conv2d(x, w["query_encoder.0.weight"]), "query_encoder")
     queries = F.conv2d(F.adaptive_avg_pool2d(queries, size), w["cross_decode.conv2d.weight"], padding=1)
@@ -102,8 +97,7 @@ def anyup(w, features, guidance, size=None, pixel=None):
 
     # attention within a window around the pixel; all heads' mean weighs the features as they are
     def rms(t, name):
-        scale = torch.rsqrt(t.square().mean(-1, keepdim=True) + torch.finfo(torch.float32).eps)
-        return t * scale * w[f"cross_decode.cross_attn.{name}.weight"]
+        return _rms(t, w[f"cross_decode.cross_attn.{name}.weight"])
 
     a = "cross_decode.cross_attn.attention.in_proj_"
     weight, bias = w[a + "weight"].chunk(3), w[a + "bias"].chunk(3)
@@ -118,6 +112,19 @@ def anyup(w, features, guidance, size=None, pixel=None):
     return output, share[:, pixel[1] * size[1] + pixel[0]].unflatten(1, (rows, columns))
 
 
+def _placed(x, freqs):
+    """1 x C x H x W with channel pairs rotated by angles that grow with row and column, 0 to 1 along each side."""
+    half = x.shape[1] // 2
+    row = torch.linspace(0, 1, x.shape[2])[:, None, None]
+    column = torch.linspace(0, 1, x.shape[3])[None, :, None]
+    angle = (row * freqs[0] + column * freqs[1]).permute(2, 0, 1)
+    return x * torch.cos(angle) + torch.cat([-x[:, half:], x[:, :half]], 1) * torch.sin(angle)
+
+
+def _rms(t, weight):
+    return t * torch.rsqrt(t.square().mean(-1, keepdim=True) + torch.finfo(torch.float32).eps) * weight
+
+
 def _window(pixels, tokens):
     """pixels x tokens: does a pixel see a token along one side?"""
     centre = (torch.arange(pixels, dtype=torch.float32) + 0.5) / pixels
@@ -125,6 +132,79 @@ def _window(pixels, tokens):
     last = torch.ceil((centre + WINDOW).clamp(0, 1) * tokens)[:, None]
     token = torch.arange(tokens)
     return (token >= first) & (token < last)
+
+
+# --- JAFAR (Couairon et al. 2025) --------------------------------------------------------------------------------------
+
+
+def random_jafar(width, channels, seed=0):
+    normal = _normal(seed)
+    w = {}
+
+    def convolution(name, outputs, inputs, kernel=1):
+        w[name + ".weight"] = normal(outputs, inputs, kernel, kernel, std=1 / math.sqrt(inputs * kernel * kernel))
+
+    for name, inputs in (
+        ("image_encoder", 3),
+        ("query_encoder", width),
+        ("key_encoder", width),
+        ("key_features_encoder", channels),
+    ):
+        convolution(name + ".0", width, inputs)
+        for i in (1, 2):
+            for j in (1, 2):
+                w[f"{name}.{i}.norm{j}.weight"] = normal(width, std=0.25, mean=1)
+                w[f"{name}.{i}.norm{j}.bias"] = normal(width, std=0.15)
+                convolution(f"{name}.{i}.conv{j}", width, width)
+    convolution("sft_key.gamma", width, width)
+    convolution("sft_key.beta", width, width)
+    convolution("cross_decode.conv2d", width, width, 3)
+    for name, count in (("norm_q", width), ("norm_k", width), ("norm_v", channels)):
+        w[f"cross_decode.cross_attn.{name}.weight"] = normal(count, std=0.25, mean=1)
+    a = "cross_decode.cross_attn.attention."
+    w[a + "q_proj_weight"] = normal(width, width, std=1.5 / math.sqrt(width))
+    w[a + "k_proj_weight"] = normal(width, width, std=1.5 / math.sqrt(width))
+    w[a + "v_proj_weight"] = normal(width, channels)
+    w[a + "in_proj_bias"] = normal(3 * width, std=0.3)
+    w[a + "out_proj.weight"] = normal(width, width)
+    w[a + "out_proj.bias"] = normal(width)
+    w["rope.freqs"] = normal(2, width, std=3.0)
+    return w
+
+
+def jafar(w, features, guidance, size=None, pixel=None):
+    """As anyup, but every pixel attends to every token, and what the features look like scales and shifts the
+    picture's part of the keys."""
+    size = size or guidance.shape[2:]
+    rows, columns = features.shape[2:]
+
+    def encoder(x, name):
+        x = F.conv2d(x, w[name + ".0.weight"])
+        for i in (1, 2):
+            y = x
+            for j in (1, 2):
+                y = F.group_norm(y, GROUPS, w[f"{name}.{i}.norm{j}.weight"], w[f"{name}.{i}.norm{j}.bias"])
+                y = F.conv2d(F.silu(y), w[f"{name}.{i}.conv{j}.weight"])
+            x = x + y
+        return x
+
+    x = _placed(encoder(guidance, "image_encoder"), w["rope.freqs"])
+    queries = F.group_norm(F.adaptive_avg_pool2d(encoder(x, "query_encoder"), size), GROUPS)
+    queries = F.conv2d(queries, w["cross_decode.conv2d.weight"], padding=1)
+    keys = F.group_norm(F.adaptive_avg_pool2d(encoder(x, "key_encoder"), (rows, columns)), GROUPS)
+    shapes = encoder(F.normalize(features, dim=1), "key_features_encoder")
+    keys = F.conv2d(shapes, w["sft_key.gamma.weight"]) * keys + F.conv2d(shapes, w["sft_key.beta.weight"])
+
+    c = "cross_decode.cross_attn."
+    bias = w[c + "attention.in_proj_bias"].chunk(3)
+    q = F.linear(_rms(queries[0].flatten(1).T, w[c + "norm_q.weight"]), w[c + "attention.q_proj_weight"], bias[0])
+    k = F.linear(_rms(keys[0].flatten(1).T, w[c + "norm_k.weight"]), w[c + "attention.k_proj_weight"], bias[1])
+    q, k = (t.unflatten(1, (HEADS, -1)).transpose(0, 1) for t in (q, k))
+    share = (q @ k.transpose(1, 2) / math.sqrt(q.shape[2])).softmax(-1)  # heads x pixels x tokens
+    output = (share.mean(0) @ features[0].flatten(1).T).T.unflatten(1, tuple(size))
+    if pixel is None:
+        return output, None
+    return output, share[:, pixel[1] * size[1] + pixel[0]].unflatten(1, (rows, columns))
 
 
 # --- FeatUp's joint bilateral stack (Fu et al. 2024) ------------------------------------------------------------------
