@@ -6,6 +6,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/zeros.h>
+#include <caffe2/serialize/inline_container.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <torch/csrc/jit/api/module.h>
@@ -119,6 +120,15 @@ private:
 };
 
 } // namespace
+
+bool holdsTorchScript(const std::filesystem::path& path) {
+    return guarded("looking into an archive",
+                   [&] {
+                       caffe2::serialize::PyTorchStreamReader archive(path.string());
+                       return archive.hasRecord("constants.pkl");
+                   })
+        .value_or(false);
+}
 
 Result<std::unique_ptr<Backbone>> makeTorchScriptBackbone(const std::filesystem::path& path,
                                                           c10::Device device) {

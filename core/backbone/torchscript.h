@@ -11,6 +11,10 @@
 
 namespace loftscope {
 
+/// Whether a file is an archive with a TorchScript program, whatever tensors it has. Executes
+/// nothing.
+bool holdsTorchScript(const std::filesystem::path& path);
+
 /// Loads a TorchScript archive and runs it on a grey picture to find its patch and channels. It
 /// must map 1 x 3 x H x W to 1 x N x C (patches row by row, tokens without a place in front of
 /// them) or to 1 x C x h x w; of several outputs the first counts. This executes the program in the

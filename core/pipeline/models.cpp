@@ -2,9 +2,7 @@
 #include "core/pipeline/models.h"
 
 #include "core/backbone/torchscript.h"
-#include "core/base/sha256.h"
 #include "core/store/model_places.h"
-#include "core/weights/pth.h"
 #include "core/weights/recognise_families.h"
 #include "core/weights/tensor_file.h"
 
@@ -16,6 +14,9 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#ifndef LOFTSCOPE_COMPUTE_ONLY // no OpenSSL there
+#include "core/base/sha256.h"
+#endif
 
 namespace loftscope {
 
@@ -46,7 +47,10 @@ Error notWanted(const TensorFile& file, std::string_view wanted) {
 }
 
 Result<LoadedBackbone> loadTorchScript(const std::filesystem::path& path, c10::Device device) {
-    LOFTSCOPE_TRY(std::string sha256, sha256OfFile(path));
+    std::string sha256;
+#ifndef LOFTSCOPE_COMPUTE_ONLY
+    LOFTSCOPE_TRY(sha256, sha256OfFile(path));
+#endif
     LoadedBackbone loaded;
     LOFTSCOPE_TRY(loaded.model, makeTorchScriptBackbone(path, device));
     loaded.identity = {

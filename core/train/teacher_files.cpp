@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which kind of teacher a file is.
+#include "core/backbone/torchscript.h"
 #include "core/pipeline/models.h"
 #include "core/train/teacher.h"
 #include "core/train/teacher_graph.h"
-#include "core/weights/pth.h"
 #include "core/weights/tensor_file.h"
 
 namespace loftscope {

@@ -360,13 +360,4 @@ Result<void> readPth(const std::shared_ptr<const MappedFile>& mapped, TensorFile
                                                file.path.string(), read.error().message));
 }
 
-bool holdsTorchScript(const std::filesystem::path& path) {
-    const auto mapped = MappedFile::open(path);
-    if (!mapped) return false;
-    const auto archive = ZipArchive::open(*mapped);
-    return archive &&
-           std::any_of(archive->entries().begin(), archive->entries().end(),
-                       [](const auto& entry) { return entry.first.ends_with("/constants.pkl"); });
-}
-
 } // namespace loftscope

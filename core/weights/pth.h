@@ -15,7 +15,4 @@ namespace loftscope {
 /// names. Errors: Malformed, Unsupported (big endian, not PyTorch's), NotFound (no tensors).
 Result<void> readPth(const std::shared_ptr<const MappedFile>& mapped, TensorFile& file);
 
-/// Whether a file is an archive with a TorchScript program, whatever tensors it has.
-bool holdsTorchScript(const std::filesystem::path& path);
-
 } // namespace loftscope
