@@ -14,6 +14,7 @@
 #include "core/pipeline/batch.h"
 #include "core/pipeline/clip_basis.h"
 #include "core/pipeline/comparison.h"
+#include "core/pipeline/comparison_matrix.h"
 #include "core/pipeline/html_report.h"
 #include "core/session/session_file.h"
 #include "ui/figure/figure_painter.h"
@@ -35,6 +36,7 @@ namespace fs = std::filesystem;
 
 struct Options {
     SceneOptions scene;
+    std::vector<std::string> backbones; ///< of a matrix; instead of the scene's
     std::vector<std::string> upsamplers;
     std::string panes;
     std::string basis = "own";
@@ -69,7 +71,9 @@ Result<std::vector<ComparedMethod>> loadMethods(const Options& options, c10::Dev
         const std::size_t equals = text.find('=');
         const std::string key = text.substr(0, equals);
         const std::string weights = equals == std::string::npos ? "" : text.substr(equals + 1);
-        if (std::ranges::find(methods, key, &ComparedMethod::key) != methods.end())
+        // In a matrix every backbone may have its own.
+        if (options.backbones.empty() &&
+            std::ranges::find(methods, key, &ComparedMethod::key) != methods.end())
             return fail(ErrorCode::InvalidArgument,
                         fmt::format("The upsampler {} is given twice.", key));
         LOFTSCOPE_TRY(LoadedUpsampler loaded, loadUpsampler(key, weights, device, context.run,
@@ -328,6 +332,39 @@ Result<void> loadSharedBackbone(const Options& options, Work& work, CommandConte
     for (const std::string& warning : backbone.warnings)
         context.warn(warning);
     work.scene.loadedBackbone = std::move(backbone);
+    return {};
+}
+
+/// One figure of one photo: a row per backbone, a column per method.
+Result<void> renderBackbones(const Options& options, CommandContext& context) {
+    if (!options.scene.backbone.empty() || !options.scene.features.empty() ||
+        !options.panes.empty() || !options.figure.empty())
+        return fail(ErrorCode::InvalidArgument,
+                    "--backbones choose the rows, and every method is a column: leave out "
+                    "--backbone, --features, --panes and --figure.");
+    Options matrix = options;
+    matrix.figure = "matrix";
+    LOFTSCOPE_TRY(const Work work, prepare(matrix, context));
+    std::vector<Scene> scenes;
+    for (const std::string& backbone : options.backbones) {
+        SceneOptions one = options.scene;
+        one.backbone = backbone;
+        LOFTSCOPE_TRY(const SceneRequest request, sceneRequest(one, work.scene.device));
+        LOFTSCOPE_TRY(Scene scene, makeScene(request, context.run));
+        reportScene(scene, context);
+        scenes.push_back(std::move(scene));
+    }
+    context.result.erase("low"); // it is another one in every row
+    LOFTSCOPE_TRY(const FigureSpec figure,
+                  compareMatrix(scenes, work.methods, work.comparison, context.run));
+    LOFTSCOPE_CHECK(writeFigure(figure, options.out));
+    context.result["out"] = options.out;
+    context.result["rows"] = figure.rowLabels;
+    context.result["columns"] = figure.columnLabels;
+    for (const FigurePane& pane : figure.panes)
+        context.result["panes"].push_back({{"title", pane.title}, {"subtitle", pane.subtitle}});
+    context.text = fmt::format("{}: {} rows of {} panes\n", options.out, scenes.size(),
+                               figure.panes.size() / scenes.size());
     return {};
 }
 
@@ -634,6 +671,11 @@ Result<void> run(Options options, CommandContext& context) {
     std::error_code ignored;
     const bool onePhoto =
         options.photos.size() == 1 && !fs::is_directory(options.photos.front(), ignored);
+    if (!options.backbones.empty() &&
+        !(onePhoto && figure && options.video.empty() && options.report.empty()))
+        return fail(ErrorCode::InvalidArgument,
+                    "--backbones make one figure of one photo: name a photo, and for --out a file "
+                    "that ends in .png, .pdf or .svg.");
     if (!options.video.empty()) return renderVideo(options, context);
     if (!options.report.empty()) return renderReport(options, context);
     if (options.out.empty())
@@ -644,6 +686,7 @@ Result<void> run(Options options, CommandContext& context) {
     }
     if (onePhoto && figure) {
         options.scene.image = options.photos.front();
+        if (!options.backbones.empty()) return renderBackbones(options, context);
         return renderOne(options, context);
     }
     if (figure && !options.figure.empty()) {
@@ -683,6 +726,10 @@ void addRenderCommand(CommandLine& line) {
         ->required();
     addBackboneOptions(*command, options->scene, "--size,--input-size");
     command->remove_option(command->get_option("--image"));
+    command->add_option("--backbones", options->backbones,
+                        "Several backbones: a figure with a row for each and a column for each "
+                        "upsampler; an upsampler may be given several times then, and a row takes "
+                        "the one that fits");
     command->add_option("--features,-f", options->scene.features,
                         "Low-res features instead of --backbone");
     command->add_option("--output-size", options->scene.outputSize,

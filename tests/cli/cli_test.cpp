@@ -242,6 +242,40 @@ TEST_F(CommandLineTest, RenderWritesALabelledFigureWithoutADisplay) {
     expectOnly({"photo.png", "figure.png"});
 }
 
+TEST_F(CommandLineTest, RenderMakesAMatrixOfBackbonesAndMethods) {
+    const std::string picture = photo("photo.png", {96, 160});
+    const std::string models = std::string(LOFTSCOPE_RESOURCES) + "/models/";
+    const std::vector<std::string> command{"render",
+                                           picture,
+                                           "--backbones",
+                                           golden("backbone.dinov2_hub.weights"),
+                                           "bootstrap_vit_ti16",
+                                           "-u",
+                                           "bilinear",
+                                           "-u",
+                                           "featup=" + golden("featup_tiny.weights"),
+                                           "-u",
+                                           "loftup=" + golden("loftup_tiny.weights"),
+                                           "-u",
+                                           "loftup=bootstrap_loftup_vit_ti16",
+                                           "--size",
+                                           "96",
+                                           "--json"};
+    const auto outcome = runProgram(with(command, {"--out", path("matrix.png")}));
+    ASSERT_EQ(outcome.exitCode, 0) << outcome.err;
+    const auto report = nlohmann::json::parse(outcome.out);
+    const auto& panes = report["panes"];
+    ASSERT_EQ(panes.size(), 10U) << "two rows of picture, low-res and three methods";
+    EXPECT_EQ(report["rows"], (std::vector<std::string>{"DINOv2 ViT-128x2/14", "ViT-Ti/16"}));
+    EXPECT_EQ(report["columns"][4], "LoftUp");
+    EXPECT_EQ(panes[4]["subtitle"], "none for 128 channels was given");
+    EXPECT_THAT(panes[9]["subtitle"].get<std::string>(), HasSubstr("PCA"));
+    expectOnly({"photo.png", "matrix.png"});
+    expectRefusal(runProgram(with(command, {"--out", path("folder")})), 2, "--backbones");
+    expectRefusal(runProgram(with(command, {"--out", path("m.png"), "-b", "x.pth"})), 2,
+                  "--backbone");
+}
+
 TEST_F(CommandLineTest, RenderMakesAFigureOfEveryPhotoAndGoesOnWhereItStopped) {
     const std::vector<std::string> command{"render",
                                            photo("one.png", {48, 64}),
