@@ -49,6 +49,11 @@ cat >"$work/steps.json" <<JSON
     {"do": "key", "key": "M"},
     {"do": "wait-idle"},
     {"do": "screenshot", "file": "$here/attention.png"},
+    {"do": "key", "key": "M"},
+    {"do": "key", "key": "O"},
+    {"do": "action", "name": "file.export"},
+    {"do": "wait", "seconds": 3},
+    {"do": "screenshot", "file": "$here/export.png"},
     {"do": "quit"}
 ]
 JSON
