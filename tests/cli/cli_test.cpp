@@ -259,9 +259,8 @@ TEST_F(CommandLineTest, RenderMakesAMatrixOfBackbonesAndMethods) {
                                            "-u",
                                            "loftup=bootstrap_loftup_vit_ti16",
                                            "--size",
-                                           "96",
-                                           "--json"};
-    const auto outcome = runProgram(with(command, {"--out", path("matrix.png")}));
+                                           "96"};
+    const auto outcome = runProgram(with(command, {"--json", "--out", path("matrix.png")}));
     ASSERT_EQ(outcome.exitCode, 0) << outcome.err;
     const auto report = nlohmann::json::parse(outcome.out);
     const auto& panes = report["panes"];
