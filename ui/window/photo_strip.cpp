@@ -5,6 +5,7 @@
 
 #include <QFileInfo>
 #include <QImageReader>
+#include <QLoggingCategory>
 #include <QPainter>
 #include <QPointer>
 #include <QScrollBar>
@@ -151,6 +152,8 @@ PhotoStrip::PhotoStrip(QWidget* parent)
     : QListView(parent)
     , model_(new ThumbnailModel(this)) {
     setObjectName("photoStrip");
+    // A damaged photo is shown as one; Qt's decoders need not say so on the terminal as well.
+    QLoggingCategory::setFilterRules("qt.gui.imageio*.warning=false");
     setAccessibleName(tr("Photos of the folder"));
     setModel(model_);
     setItemDelegate(new ThumbnailPainter(this));
