@@ -2,6 +2,7 @@
 // loftscope open: the window.
 #include "app/commands.h"
 #include "app/scene_options.h"
+#include "core/session/session.h"
 #include "core/store/model_places.h"
 #include "ui/canvas/canvas_widget.h"
 #include "ui/window/main_window.h"
@@ -36,20 +37,14 @@ struct Options {
     bool sequence = false;
 };
 
-std::string quoted(const std::string& word) {
-    return word.find_first_of(" '\"$&()*;<>?[]`|~") == std::string::npos
-               ? word
-               : "'" + QString::fromStdString(word).replace("'", "'\\''").toStdString() + "'";
-}
-
 /// What shows the same without a window.
 std::string renderCommand(const Options& options, const EngineOptions& engine) {
     std::string command =
         fmt::format("loftscope render {} -b {} -u bilinear",
-                    options.photo.empty() ? std::string("PHOTO") : quoted(options.photo),
-                    quoted(engine.backbone.string()));
+                    options.photo.empty() ? std::string("PHOTO") : quotedForShell(options.photo),
+                    quotedForShell(engine.backbone.string()));
     for (const auto& [method, weights] : engine.weights)
-        command += fmt::format(" -u {}", quoted(method + "=" + weights.string()));
+        command += fmt::format(" -u {}", quotedForShell(method + "=" + weights.string()));
     if (options.inputSize != Options().inputSize)
         command += fmt::format(" --size {}", options.inputSize);
     return command + " -o figure.png";
