@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ui/window/compute_panel.h"
 
+#include "ui/window/size_text.h"
+
 #include <QComboBox>
 #include <QFormLayout>
 #include <QLabel>
@@ -21,10 +23,6 @@ QSpinBox* sizeBox(const QString& name, const QString& help) {
     box->setAccessibleName(name);
     box->setToolTip(help);
     return box;
-}
-
-QString sizeText(const Extent& extent) {
-    return QStringLiteral("%1 \u00d7 %2").arg(extent.width).arg(extent.height);
 }
 
 } // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ui/window/content_kinds.h"
 
+#include "ui/window/size_text.h"
+
 #include <QCoreApplication>
 #include <QFileInfo>
 
@@ -14,10 +16,6 @@ using What = MapRequest::What;
 
 QString tr(const char* text) {
     return QCoreApplication::translate("ContentKinds", text);
-}
-
-QString sizeText(const Extent& extent) {
-    return QStringLiteral("%1 \u00d7 %2").arg(extent.width).arg(extent.height);
 }
 
 std::optional<Pixel> pixelOf(const PaneState& pane, const KindContext& context) {

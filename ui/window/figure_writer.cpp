@@ -21,8 +21,9 @@ QImage imageOf(const Image& picture) {
         .copy();
 }
 
-QString sentenceOf(const Error& error) {
-    return QString::fromStdString(error.message);
+Result<void> outcomeOf(const Result<Image>& painted) {
+    if (!painted) return std::unexpected(painted.error());
+    return {};
 }
 
 } // namespace
@@ -45,6 +46,20 @@ void FigureWriter::begin(std::function<void()> job) {
     });
 }
 
+void FigureWriter::tell(const Result<void>& outcome, std::function<void()> done) {
+    const QString trouble = outcome ? QString() : QString::fromStdString(outcome.error().message);
+    QMetaObject::invokeMethod(
+        this,
+        [this, trouble, done = std::move(done)] {
+            if (trouble.isEmpty()) {
+                done();
+            } else {
+                Q_EMIT failed(trouble);
+            }
+        },
+        Qt::QueuedConnection);
+}
+
 void FigureWriter::preview(FigureDraft draft, int width) {
     waiting_ = Preview{std::move(draft), width};
     if (!previewing_) beginPreview();
@@ -56,26 +71,20 @@ void FigureWriter::beginPreview() {
         FigureSpec figure = figureOf(wanted.draft, previewPixels);
         const double fileScale = figure.scale;
         figure.scale = 1;
+        const auto painted = paintFigure(figure);
         QImage picture;
         QSize pixels;
-        QString trouble;
-        if (const auto painted = paintFigure(figure)) {
+        if (painted) {
             picture = imageOf(*painted);
             pixels = (QSizeF(picture.size()) * fileScale).toSize();
             if (picture.width() > wanted.width)
                 picture = picture.scaledToWidth(wanted.width, Qt::SmoothTransformation);
-        } else {
-            trouble = sentenceOf(painted.error());
         }
+        tell(outcomeOf(painted), [this, picture, pixels] { Q_EMIT previewed(picture, pixels); });
         QMetaObject::invokeMethod(
             this,
-            [this, picture, pixels, trouble] {
+            [this] {
                 previewing_ = false;
-                if (trouble.isEmpty()) {
-                    Q_EMIT previewed(picture, pixels);
-                } else {
-                    Q_EMIT failed(trouble);
-                }
                 if (waiting_) beginPreview();
             },
             Qt::QueuedConnection);
@@ -85,18 +94,8 @@ void FigureWriter::beginPreview() {
 
 void FigureWriter::write(FigureDraft draft, const QString& path) {
     begin([this, draft = std::move(draft), path] {
-        const auto done = writeFigure(figureOf(draft), path.toStdString());
-        const QString trouble = done ? QString() : sentenceOf(done.error());
-        QMetaObject::invokeMethod(
-            this,
-            [this, path, trouble] {
-                if (trouble.isEmpty()) {
-                    Q_EMIT written(path);
-                } else {
-                    Q_EMIT failed(trouble);
-                }
-            },
-            Qt::QueuedConnection);
+        tell(writeFigure(figureOf(draft), path.toStdString()),
+             [this, path] { Q_EMIT written(path); });
     });
 }
 
@@ -104,17 +103,7 @@ void FigureWriter::draw(FigureDraft draft) {
     begin([this, draft = std::move(draft)] {
         const auto painted = paintFigure(figureOf(draft));
         const QImage picture = painted ? imageOf(*painted) : QImage();
-        const QString trouble = painted ? QString() : sentenceOf(painted.error());
-        QMetaObject::invokeMethod(
-            this,
-            [this, picture, trouble] {
-                if (trouble.isEmpty()) {
-                    Q_EMIT drawn(picture);
-                } else {
-                    Q_EMIT failed(trouble);
-                }
-            },
-            Qt::QueuedConnection);
+        tell(outcomeOf(painted), [this, picture] { Q_EMIT drawn(picture); });
     });
 }
 

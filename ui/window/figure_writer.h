@@ -2,6 +2,7 @@
 // Draws figures away from the thread of the window: a figure of a large photo takes seconds.
 #pragma once
 
+#include "core/base/error.h"
 #include "ui/window/window_figure.h"
 
 #include <QImage>
@@ -9,6 +10,7 @@
 #include <QString>
 #include <QThreadPool>
 
+#include <functional>
 #include <optional>
 
 namespace loftscope {
@@ -43,6 +45,8 @@ private:
     };
     void begin(std::function<void()> job);
     void beginPreview();
+    /// From the drawing thread: `done` on the window's, or `failed`.
+    void tell(const Result<void>& outcome, std::function<void()> done);
 
     std::optional<Preview> waiting_;
     bool previewing_ = false;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ui/window/model_panel.h"
 
+#include "ui/window/size_text.h"
+
 #include <QClipboard>
 #include <QFileInfo>
 #include <QGuiApplication>
@@ -17,10 +19,6 @@ namespace {
 
 QString textOf(const std::string& text) {
     return QString::fromStdString(text);
-}
-
-QString sizeText(const Extent& extent) {
-    return QStringLiteral("%1 \u00d7 %2").arg(extent.width).arg(extent.height);
 }
 
 void addRow(QTreeWidgetItem* group, const QString& name, const QString& value,
