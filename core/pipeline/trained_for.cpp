@@ -17,7 +17,7 @@ struct PublishedName {
     std::string_view lineage;
 };
 
-constexpr std::array<PublishedName, 15> publishedNames{{
+constexpr std::array<PublishedName, 17> publishedNames{{
     {"loftup_dinov2s_reg", "DINOv2 with registers"},
     {"loftup_dinov2b_reg", "DINOv2 with registers"},
     {"loftup_dinov2s", "DINOv2"},
@@ -28,6 +28,8 @@ constexpr std::array<PublishedName, 15> publishedNames{{
     {"jafar_dinov2s_reg", "DINOv2 with registers"},
     {"jafar_dinov2", "DINOv2"},
     {"jafar_dinov3", "DINOv3"},
+    {"uplift_dinov2", "DINOv2"},
+    {"uplift_dinov3", "DINOv3"},
     {"maskclip_jbu_stack", "CLIP values"},
     {"clip_jbu_stack", "CLIP"},
     {"dinov2_jbu_stack", "DINOv2"},

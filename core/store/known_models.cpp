@@ -107,6 +107,17 @@ KnownModel jafar(std::string_view name, std::string_view title, std::string_view
             .vagueFile = true}; // timm calls the backbone's own file so
 }
 
+KnownModel uplift(std::string_view name, std::string_view title, std::string_view huggingFace,
+                  std::string_view url) {
+    return {.name = name,
+            .title = title,
+            .method = "uplift",
+            .licence = mit,
+            .url = url,
+            .file = url.substr(url.rfind('/') + 1),
+            .huggingFace = huggingFace};
+}
+
 } // namespace
 
 const std::vector<KnownModel>& knownModels() {
@@ -243,6 +254,20 @@ const std::vector<KnownModel>& knownModels() {
         jafar("jafar_dinov3l", "JAFAR for DINOv3 ViT-L/16",
               "https://github.com/PaulCouairon/JAFAR/releases/download/Weights/"
               "vit_large_patch16_dinov3.lvd1689m.pth"),
+        {.name = "naf",
+         .title = "NAF for any backbone",
+         .method = "naf",
+         .licence = apache,
+         .url = "https://github.com/valeoai/NAF/releases/download/model/naf_release.pth",
+         .file = "naf_release.pth",
+         .megabytes = 2.6},
+        uplift("uplift_dinov2s", "UPLiFT for DINOv2 ViT-S/14", "UPLiFT-upsampler/uplift_dinov2-s14",
+               "https://huggingface.co/UPLiFT-upsampler/uplift_dinov2-s14/resolve/main/"
+               "uplift_dinov2-s14.safetensors"),
+        uplift("uplift_dinov3splus", "UPLiFT for DINOv3 ViT-S+/16",
+               "UPLiFT-upsampler/uplift_dinov3-splus16",
+               "https://huggingface.co/UPLiFT-upsampler/uplift_dinov3-splus16/resolve/main/"
+               "uplift_dinov3-splus16.safetensors"),
         featup("featup_dinov2", "FeatUp's JBU stack for DINOv2 ViT-S/14",
                "https://marhamilresearch4.blob.core.windows.net/feature-upsampling-public/"
                "pretrained/dinov2_jbu_stack_cocostuff.ckpt"),

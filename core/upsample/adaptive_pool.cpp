@@ -40,4 +40,29 @@ at::Tensor pooledRows(const at::Tensor& rows, const Rect& rect, const Extent& fr
     return at::matmul(across, lines.view({to.height, rect.width, channels}));
 }
 
+Rect pooledFrom(const Rect& rect, const Extent& from, const Extent& to) {
+    const auto span = [](std::int64_t begin, std::int64_t end, std::int64_t input,
+                         std::int64_t output) {
+        return PoolSpan{poolSpan(input, output, begin).begin, poolSpan(input, output, end - 1).end};
+    };
+    const PoolSpan rows = span(rect.y, rect.bottom(), from.height, to.height);
+    const PoolSpan columns = span(rect.x, rect.right(), from.width, to.width);
+    return {columns.begin, rows.begin, columns.end - columns.begin, rows.end - rows.begin};
+}
+
+at::Tensor pooledInto(const at::Tensor& rows, const Rect& source, const Rect& rect,
+                      const Extent& from, const Extent& to) {
+    if (from == to) return rows;
+    const std::int64_t channels = rows.size(1);
+    const at::Tensor down =
+        poolWeights(from.height, to.height, {source.y, source.bottom()}, {rect.y, rect.bottom()})
+            .to(rows.device());
+    const at::Tensor across =
+        poolWeights(from.width, to.width, {source.x, source.right()}, {rect.x, rect.right()})
+            .to(rows.device());
+    const at::Tensor lines = at::matmul(down, rows.view({source.height, source.width * channels}));
+    return at::matmul(across, lines.view({rect.height, source.width, channels}))
+        .view({rect.area(), channels});
+}
+
 } // namespace loftscope

@@ -30,4 +30,10 @@ at::Tensor poolWeights(std::int64_t inputSize, std::int64_t outputSize, const Po
 at::Tensor pooledRows(const at::Tensor& rows, const Rect& rect, const Extent& from,
                       const Extent& to);
 
+/// The part of a picture of `from` behind `rect` of its pooled map of `to`.
+Rect pooledFrom(const Rect& rect, const Extent& from, const Extent& to);
+/// Rows of pixels of `source` = pooledFrom(rect, from, to), averaged: those of `rect`.
+at::Tensor pooledInto(const at::Tensor& rows, const Rect& source, const Rect& rect,
+                      const Extent& from, const Extent& to);
+
 } // namespace loftscope

@@ -6,7 +6,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -86,27 +85,8 @@ at::Tensor PixelEncoder::queries(const Rect& rect) const {
 }
 
 at::Tensor PixelEncoder::pooledQueries(const Rect& rect, const Extent& extent) const {
-    if (extent_ == extent) return queries(rect);
-    const auto span = [](std::int64_t begin, std::int64_t end, std::int64_t input,
-                         std::int64_t output) {
-        return PoolSpan{poolSpan(input, output, begin).begin, poolSpan(input, output, end - 1).end};
-    };
-    const PoolSpan rows = span(rect.y, rect.bottom(), extent_.height, extent.height);
-    const PoolSpan columns = span(rect.x, rect.right(), extent_.width, extent.width);
-    const Rect source{columns.begin, rows.begin, columns.end - columns.begin,
-                      rows.end - rows.begin};
-    const std::int64_t width = weights_->width;
-    const at::Tensor described = queries(source);
-    const at::Tensor down =
-        poolWeights(extent_.height, extent.height, rows, {rect.y, rect.bottom()})
-            .to(described.device());
-    const at::Tensor across =
-        poolWeights(extent_.width, extent.width, columns, {rect.x, rect.right()})
-            .to(described.device());
-    const at::Tensor lines =
-        at::matmul(down, described.view({source.height, source.width * width}));
-    return at::matmul(across, lines.view({rect.height, source.width, width}))
-        .view({rect.area(), width});
+    const Rect source = pooledFrom(rect, extent_, extent);
+    return pooledInto(queries(source), source, rect, extent_, extent);
 }
 
 at::Tensor PixelEncoder::pooledKeys(const Extent& grid, const RunContext& context) const {

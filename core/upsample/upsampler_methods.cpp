@@ -7,6 +7,8 @@
 #include "core/upsample/jafar.h"
 #include "core/upsample/joint_bilateral.h"
 #include "core/upsample/loftup.h"
+#include "core/upsample/naf.h"
+#include "core/upsample/uplift.h"
 
 namespace loftscope {
 
@@ -39,6 +41,11 @@ const std::vector<UpsamplerMethod>& upsamplerMethods() {
         {"jafar", "JAFAR",
          "JAFAR: attention from pixels to all patch tokens, weighing them as they are", nullptr,
          recogniseJafar},
+        {"naf", "NAF",
+         "NAF: attention from pixels to the 9 x 9 patch tokens around them, for any backbone",
+         nullptr, recogniseNaf},
+        {"uplift", "UPLiFT", "UPLiFT: doubles the grid four times by averages of 17 neighbours",
+         nullptr, recogniseUplift},
         {"featup", "FeatUp JBU",
          "FeatUp's trained joint bilateral stack; the map is 16 times the grid", nullptr,
          recogniseFeatUp},

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes tests/golden/{anyup,featup,jafar}_tiny.*.safetensors: small random weights, and what reference_upsamplers.py makes of
+"""Makes tests/golden/{anyup,featup,jafar,naf,uplift}_tiny.*.safetensors: small random weights, and what reference_upsamplers.py makes of
 them. Run with a Python that has torch and numpy: python make_upsampler_arrays.py FOLDER. The files are committed, so
 that the tests need no Python. The modules themselves were checked with the published weights (docs/models.md).
 """
@@ -113,6 +113,42 @@ def main():
         else:
             arrays["output"] = output
         save(folder / f"jafar_tiny.{name}.safetensors", arrays, {"pixel": f"{pixel[0]},{pixel[1]}"})
+
+    weights = rounded(reference.random_naf(64, seed=4))
+    save(folder / "naf_tiny.weights.safetensors", weights, {"width": "64"})
+    exact = {key: value.float() for key, value in weights.items()}
+    for name, grid, picture, size, pixel in (
+        ("square", (10, 10), (40, 40), (40, 40), (0, 0)),
+        ("nonsquare", (9, 12), (36, 48), (36, 48), (47, 20)),
+        ("uneven", (9, 11), (41, 52), (41, 52), (30, 40)),  # cells of 4.6 and 4.7 pixels
+        ("pooled", (9, 10), (62, 71), (37, 23), (22, 36)),
+        ("shrunk", (9, 9), (80, 60), (18, 20), (7, 9)),  # more than four times the output
+    ):
+        features = torch.randn(1, 12, *grid)
+        guidance = torch.randn(1, 3, *picture).half()
+        output, attention = reference.naf(exact, features, guidance.float(), size, pixel)
+        save(
+            folder / f"naf_tiny.{name}.safetensors",
+            {"input.features": features, "input.guidance": guidance, "output": output, "attention": attention},
+            {"pixel": f"{pixel[0]},{pixel[1]}"},
+        )
+
+    weights = rounded(reference.random_uplift(12, (6, 8, 10, 12, 12), 20, seed=5))
+    save(folder / "uplift_tiny.weights.safetensors", weights, {"channels": "12"})
+    exact = {key: value.float() for key, value in weights.items()}
+    for name, grid, picture, pixel in (
+        ("square", (3, 3), (48, 48), (0, 0)),
+        ("nonsquare", (2, 5), (32, 80), (79, 17)),
+        ("patch14", (3, 2), (42, 28), (13, 47)),
+    ):
+        features = torch.randn(1, 12, *grid)
+        guidance = torch.randn(1, 3, *picture).half()
+        output, attention = reference.uplift(exact, features, guidance.float(), pixel)
+        save(
+            folder / f"uplift_tiny.{name}.safetensors",
+            {"input.features": features, "input.guidance": guidance, "output": output, "attention": attention},
+            {"pixel": f"{pixel[0]},{pixel[1]}"},
+        )
 
 
 if __name__ == "__main__":

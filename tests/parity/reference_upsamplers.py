@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AnyUp, JAFAR and FeatUp's joint bilateral stack in plain torch, untiled, written down from the published equations.
+"""AnyUp, JAFAR, NAF, UPLiFT and FeatUp's joint bilateral stack in plain torch, untiled, written down from the published equations.
 
 Independent of the C++ code on purpose, as reference_models.py is: dictionaries from checkpoint key to tensor, fp32,
 inference mode. `random_*` make small weights away from their initial values, so that no parameter can be forgotten
@@ -205,6 +205,184 @@ def jafar(w, features, guidance, size=None, pixel=None):
     if pixel is None:
         return output, None
     return output, share[:, pixel[1] * size[1] + pixel[0]].unflatten(1, (rows, columns))
+
+
+# --- NAF (Chambon et al. 2025) -----------------------------------------------------------------------------------------
+
+SIDE = 9
+
+
+def random_naf(width, seed=0):
+    normal = _normal(seed)
+    w = {}
+    half = width // 2
+    for name, kernel in (("encoder", 1), ("sem_encoder", 3)):
+
+        def convolution(key, inputs):
+            w[key + ".weight"] = normal(half, inputs, kernel, kernel, std=1.6 / math.sqrt(inputs * kernel * kernel))
+            w[key + ".bias"] = normal(half, std=0.2)
+
+        convolution(f"image_encoder.{name}.0", 3)
+        for i in (1, 2):
+            for j in (1, 2):
+                w[f"image_encoder.{name}.{i}.norm{j}.weight"] = normal(half, std=0.25, mean=1)
+                w[f"image_encoder.{name}.{i}.norm{j}.bias"] = normal(half, std=0.15)
+                convolution(f"image_encoder.{name}.{i}.conv{j}", half)
+    quarter = width // HEADS // 4
+    w["image_encoder.rope.periods"] = 100 ** (torch.arange(quarter) / (2 * quarter)) + normal(quarter, std=0.05).abs()
+    return w
+
+
+def naf(w, features, guidance, size=None, pixel=None):
+    """As anyup. Every pixel's window is listed token by token, as neighbourhood attention defines it: places that are
+    `step` apart stand in a row of their own, of which a pixel sees the nearest nine."""
+    size = tuple(size or guidance.shape[2:])
+    grid = tuple(features.shape[2:])
+
+    def encoder(x, name, margin):
+        def convolved(x, key):
+            if margin:
+                x = F.pad(x, (margin,) * 4, mode="reflect")
+            key = f"image_encoder.{name}.{key}"
+            return F.conv2d(x, w[key + ".weight"], w[key + ".bias"])
+
+        x = convolved(x, "0")
+        for i in (1, 2):
+            for j in (1, 2):
+                norm = f"image_encoder.{name}.{i}.norm{j}"
+                x = F.silu(F.group_norm(x, GROUPS, w[norm + ".weight"], w[norm + ".bias"]))
+                x = convolved(x, f"{i}.conv{j}")
+        return x
+
+    if guidance.shape[2] > 4 * size[0] or guidance.shape[3] > 4 * size[1]:
+        sides = [min(s, 4 * size[0], 4 * size[1]) for s in guidance.shape[2:]]
+        guidance = F.interpolate(guidance, sides, mode="bilinear")
+    x = torch.cat([encoder(guidance, "encoder", 0), encoder(guidance, "sem_encoder", 1)], 1)
+    x = F.adaptive_avg_pool2d(x, size)[0].unflatten(0, (HEADS, -1))  # heads x d x H x W
+
+    periods = w["image_encoder.rope.periods"]
+    turns = [((torch.arange(s) + 0.5) / s * 2 - 1)[None] / periods[:, None] for s in size]
+    angle = 2 * math.pi * torch.cat(
+        [turns[0][:, :, None].expand(-1, *size), turns[1][:, None, :].expand(-1, *size)]
+    )  # d / 2 x H x W
+    turned = torch.complex(*x.chunk(2, dim=1)) * torch.polar(torch.ones_like(angle), angle)
+    queries = torch.cat([turned.real, turned.imag], 1)
+    keys = F.adaptive_avg_pool2d(queries.flatten(0, 1)[None], grid)[0].unflatten(0, (HEADS, -1))
+    values = features[0].unflatten(0, (HEADS, -1))
+
+    def tokens_seen(pixels, tokens):
+        step = pixels // tokens
+        nearest = F.interpolate(torch.arange(tokens).float()[None, None], pixels, mode="nearest-exact")[0, 0].long()
+        seen = []
+        for i in range(pixels):
+            row = range(i % step, pixels, step)
+            first = min(max(i // step - SIDE // 2, 0), len(row) - SIDE)
+            seen.append([nearest[place] for place in row[first : first + SIDE]])
+        return torch.tensor(seen)
+
+    rows, columns = tokens_seen(size[0], grid[0]), tokens_seen(size[1], grid[1])
+    output = torch.empty(HEADS, values.shape[1], *size)
+    attention = torch.zeros(HEADS, *grid)
+    for y in range(size[0]):
+        for x in range(size[1]):
+            place = (slice(None), slice(None), rows[y][:, None], columns[x][None, :])
+            logits = (queries[:, :, y, x, None, None] * keys[place]).sum(1) / math.sqrt(queries.shape[1])
+            share = logits.flatten(1).softmax(1).view_as(logits)
+            output[:, :, y, x] = (share[:, None] * values[place]).sum((2, 3))
+            if (x, y) == pixel:
+                for i, row in enumerate(rows[y]):
+                    for j, column in enumerate(columns[x]):
+                        attention[:, row, column] += share[:, i, j]
+    return output.flatten(0, 1), attention
+
+
+# --- UPLiFT (Walmer et al. 2026) --------------------------------------------------------------------------------------
+
+OFFSETS = [(-2, -2), (-2, 0), (-2, 2), (-1, -1), (-1, 0), (-1, 1), (0, -2), (0, -1), (0, 0), (0, 1), (0, 2), (1, -1),
+           (1, 0), (1, 1), (2, -2), (2, 0), (2, 2)]  # fmt: skip
+
+
+def random_uplift(channels, encoder, width, seed=0):
+    normal = _normal(seed)
+    w = {}
+
+    def block(name, inputs, outputs, count):
+        for i in range(count):
+            p = f"{name}.blocks.0.conv."
+            w[f"{p}{3 * i}.weight"] = normal(outputs, inputs, 3, 3, std=1 / math.sqrt(9 * inputs))
+            w[f"{p}{3 * i + 1}.weight"] = normal(outputs, std=0.25, mean=1)
+            w[f"{p}{3 * i + 1}.bias"] = normal(outputs, std=0.2)
+            w[f"{p}{3 * i + 1}.running_mean"] = normal(outputs, std=0.3)
+            w[f"{p}{3 * i + 1}.running_var"] = normal(outputs, std=0.3).abs() + 0.5
+            inputs = outputs
+        w[f"{p}{3 * count}.weight"] = normal(outputs, outputs, 1, 1, std=1 / math.sqrt(outputs))
+        w[f"{p}{3 * count}.bias"] = normal(outputs, std=0.2)
+
+    inputs = 3
+    for i, outputs in enumerate(encoder):
+        block(f"encoder.block_{i}", inputs, outputs, 1)
+        inputs = outputs
+    block("decoder.block_0", channels + encoder[-1], width, 2)
+    w["decoder.up_1.up.weight"] = normal(width, width, 2, 2, std=1 / math.sqrt(width))
+    w["decoder.up_1.up.bias"] = normal(width, std=0.2)
+    block("decoder.block_1", width + encoder[-2], width, 2)
+    w["attender.conv1.weight"] = normal(len(OFFSETS), width, 1, 1, std=1 / math.sqrt(width))
+    w["attender.conv1.bias"] = normal(len(OFFSETS), std=0.5)
+    return w
+
+
+def uplift(w, features, guidance, pixel=None):
+    """`features` 1 x C x h x w, `guidance` 1 x 3 x H x W. Returns C x 16 h x 16 w, and for `pixel` (x, y) the shares of
+    the tokens, h x w."""
+    blocks = sum(key.endswith(".conv.3.weight") and key.startswith("encoder.") for key in w)
+
+    def added(x, y):
+        """Channels that only one of them has are the second one's, or are dropped."""
+        shared = min(x.shape[1], y.shape[1])
+        return torch.cat([x[:, :shared] + y[:, :shared], y[:, shared:]], 1)
+
+    def block(x, name, count):
+        y = x
+        for i in range(count):
+            p = f"{name}.blocks.0.conv."
+            n = f"{p}{3 * i + 1}."
+            y = F.conv2d(y, w[f"{p}{3 * i}.weight"], padding=1)
+            y = F.batch_norm(y, w[n + "running_mean"], w[n + "running_var"], w[n + "weight"], w[n + "bias"])
+            y = F.relu(y)
+        return added(x, F.conv2d(y, w[f"{p}{3 * count}.weight"], w[f"{p}{3 * count}.bias"]))
+
+    size = [16 * s for s in features.shape[2:]]
+    if list(guidance.shape[2:]) != size:
+        guidance = F.interpolate(guidance, size, mode="bilinear", antialias=True)
+    seen = [guidance]
+    for i in range(blocks):
+        seen.append(block(seen[-1], f"encoder.block_{i}", 1))
+
+    x = features
+    tokens = x.shape[2] * x.shape[3]
+    shares = torch.eye(tokens).view(1, tokens, *x.shape[2:])
+    for _ in range(4):
+        height, width = x.shape[2:]
+        y = block(torch.cat([x, F.interpolate(seen[-1], (height, width), mode="nearest")], 1), "decoder.block_0", 2)
+        larger = F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=True)
+        y = larger + F.conv_transpose2d(y, w["decoder.up_1.up.weight"], w["decoder.up_1.up.bias"], stride=2)
+        picture = F.interpolate(seen[-2], (2 * height, 2 * width), mode="nearest")
+        y = block(torch.cat([y, picture], 1), "decoder.block_1", 2)
+        logits = F.conv2d(y, w["attender.conv1.weight"], w["attender.conv1.bias"])
+        share = added(y, logits)[0].softmax(0)
+
+        def averaged(values):
+            padded = F.pad(values, (2, 2, 2, 2), mode="replicate")
+            total = 0
+            for part, (down, right) in zip(share, OFFSETS):
+                moved = padded[:, :, 2 + down : 2 + down + height, 2 + right : 2 + right + width]
+                total = total + part * moved.repeat_interleave(2, 2).repeat_interleave(2, 3)
+            return total
+
+        x, shares = averaged(x), averaged(shares)
+    if pixel is None:
+        return x[0], None
+    return x[0], shares[0, :, pixel[1], pixel[0]].view(features.shape[2:])
 
 
 # --- FeatUp's joint bilateral stack (Fu et al. 2024) ------------------------------------------------------------------
