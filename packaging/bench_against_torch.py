@@ -68,7 +68,7 @@ def main():
             generator = torch.Generator().manual_seed(size)
             features = torch.randn(1, arguments.channels, size // 14, size // 14, generator=generator)
             guidance = torch.randint(0, 256, (1, 3, size, size), generator=generator) / 255
-            guidance = torch.nn.functional.avg_pool2d(guidance, 5, 1, 2)
+            guidance = torch.nn.functional.avg_pool2d(guidance, 5, 1, 2).mul(255).round().div(255)  # a photo of 8 bits
             save(folder / "features.safetensors", {"features": features[0]})
             save(folder / "guidance.safetensors", {"guidance": guidance[0]})
             theirs, ours, output = [], [], None

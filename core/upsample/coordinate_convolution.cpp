@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/upsample/coordinate_convolution.h"
 
+#include "core/kernel/packed_matrix.h"
+#include "core/upsample/picture_rects.h"
 #include "core/weights/matrix_product.h"
 
 #include <ATen/TensorOperators.h>
@@ -15,16 +17,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <span>
 #include <unordered_map>
-
-// One routine, compiled for the vector units that there are; the right one is chosen when the
-// program starts.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
-#define LOFTSCOPE_VECTOR_CLONES                                                                    \
-    __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
-#else
-#define LOFTSCOPE_VECTOR_CLONES
-#endif
 
 namespace loftscope {
 
@@ -33,55 +27,8 @@ namespace {
 constexpr std::int64_t dims = 5; // row, column, red, green, blue
 constexpr std::int64_t taps = 9;
 constexpr std::size_t mostLevels = 256;
-
-/// What one neighbour contributes: a weighted sum of rows of D values.
-struct Neighbour {
-    std::array<const float*, dims> parts;
-    const float* mean;
-    float inverseDeviation;
-    float scaledMean; ///< mean times inverse deviation
-};
-
-/// out = max(0, constant + sum over the neighbours), for D channels.
-LOFTSCOPE_VECTOR_CLONES
-void addNeighbours(const Neighbour* neighbours, std::int64_t count, const float* constant,
-                   std::int64_t channels, float* out) {
-    constexpr std::int64_t block = 64; // stays in registers while all neighbours are added
-    for (std::int64_t first = 0; first < channels; first += block) {
-        const std::int64_t length = std::min(block, channels - first);
-        float sum[block];
-        if (length == block) {
-            for (std::int64_t i = 0; i < block; ++i)
-                sum[i] = constant[first + i];
-            for (std::int64_t n = 0; n < count; ++n) {
-                const Neighbour& one = neighbours[n];
-                const float* a = one.parts[0] + first;
-                const float* b = one.parts[1] + first;
-                const float* c = one.parts[2] + first;
-                const float* d = one.parts[3] + first;
-                const float* e = one.parts[4] + first;
-                const float* m = one.mean + first;
-                for (std::int64_t i = 0; i < block; ++i)
-                    sum[i] += one.inverseDeviation * (a[i] + b[i] + c[i] + d[i] + e[i]) -
-                              one.scaledMean * m[i];
-            }
-            for (std::int64_t i = 0; i < block; ++i)
-                out[first + i] = sum[i] > 0 ? sum[i] : 0;
-        } else {
-            for (std::int64_t i = 0; i < length; ++i) {
-                float value = constant[first + i];
-                for (std::int64_t n = 0; n < count; ++n) {
-                    const Neighbour& one = neighbours[n];
-                    float parts = 0;
-                    for (const float* part : one.parts)
-                        parts += part[first + i];
-                    value += one.inverseDeviation * parts - one.scaledMean * one.mean[first + i];
-                }
-                out[first + i] = value > 0 ? value : 0;
-            }
-        }
-    }
-}
+/// Channels that are summed together: of that many, the tables' rows stay in the second cache.
+constexpr std::int64_t channelsAtOnce = 64;
 
 /// Where a row or column lies in the picture: bit 0 at its first border, bit 1 at its last.
 std::int64_t sideOf(std::int64_t position, std::int64_t length) {
@@ -136,6 +83,7 @@ CoordinateConvolution::create(const CoordinateEncoder& encoder,
     CoordinateConvolution made;
     made.extent_ = {scaled.size(1), scaled.size(2)};
     made.channels_ = weight.size(0);
+    made.stride_ = paddedTo16(made.channels_);
     made.normed_ = encoder.channels();
     made.eps_ = norm.eps;
     std::array<Levels, 3> levels;
@@ -150,9 +98,8 @@ CoordinateConvolution::create(const CoordinateEncoder& encoder,
     // 9 x channels x D, in double: the tables are sums that plain convolution rounds once.
     const at::Tensor byTap = weight.to(at::kDouble).flatten(2).permute({2, 1, 0});
     const at::Tensor scaledWeight = byTap * norm.weight.to(at::kDouble).view({1, -1, 1});
-    made.mean_ = scaledWeight.sum(1).to(at::kFloat).contiguous();
     const at::Tensor added = at::matmul(norm.bias.to(at::kDouble), byTap); // 9 x D
-    made.constant_ = at::zeros({4, 4, made.channels_}, at::kDouble);
+    made.constant_ = at::zeros({4, 4, made.stride_}, at::kDouble);
     for (std::int64_t y = 0; y < 4; ++y) {
         for (std::int64_t x = 0; x < 4; ++x) {
             at::Tensor sum = bias.to(at::kDouble);
@@ -161,7 +108,7 @@ CoordinateConvolution::create(const CoordinateEncoder& encoder,
                 const std::int64_t dx = tap % 3 - 1;
                 if (!beyond(y, dy) && !beyond(x, dx)) sum = sum + added.select(0, tap);
             }
-            made.constant_.select(0, y).select(0, x).copy_(sum);
+            made.constant_.select(0, y).select(0, x).narrow(0, 0, made.channels_).copy_(sum);
         }
     }
     made.constant_ = made.constant_.to(at::kFloat).contiguous();
@@ -182,19 +129,28 @@ CoordinateConvolution::create(const CoordinateEncoder& encoder,
             sums[i] = {values.const_data_ptr<double>()[i], squares.const_data_ptr<double>()[i]};
         return sums;
     };
-    // (9 * D) x features, as a linear layer has it.
+    // (9 * stride) x features, as a linear layer has it. The last feature is what the others add to
+    // the norm's mean, which is taken away from each of them.
+    const at::Tensor ofMean = -scaledWeight.sum(1, true); // 9 x 1 x D
     const auto layerOf = [&](std::int64_t d) {
-        return scaledWeight.index_select(1, channelsOfDim(d))
-            .permute({0, 2, 1})
-            .reshape({taps * made.channels_, -1})
-            .to(at::kFloat)
-            .contiguous();
+        const at::Tensor ofFeatures =
+            at::cat({scaledWeight.index_select(1, channelsOfDim(d)), ofMean}, 1);
+        at::Tensor layer = at::zeros({taps, made.stride_, ofFeatures.size(1)});
+        layer.narrow(1, 0, made.channels_).copy_(ofFeatures.transpose(1, 2));
+        return layer.flatten(0, 1);
     };
-    made.features_ = {featuresOf(coordinates.row), featuresOf(coordinates.column)};
+    const auto withMean = [&](const at::Tensor& features) {
+        const at::Tensor mean =
+            features.to(at::kDouble).sum(1, true) / static_cast<double>(made.normed_);
+        return at::cat({features, mean.to(at::kFloat)}, 1);
+    };
+    const at::Tensor ofRows = featuresOf(coordinates.row);
+    const at::Tensor ofColumns = featuresOf(coordinates.column);
+    made.features_ = {withMean(ofRows), withMean(ofColumns)};
     made.rowWeight_ = layerOf(0);
     made.columnWeight_ = layerOf(1);
-    made.rowSums_ = sumsOf(made.features_.row);
-    made.columnSums_ = sumsOf(made.features_.column);
+    made.rowSums_ = sumsOf(ofRows);
+    made.columnSums_ = sumsOf(ofColumns);
     for (std::int64_t c = 0; c < 3; ++c) {
         Levels& own = levels[static_cast<std::size_t>(c)];
         const auto count = static_cast<std::int64_t>(own.values.size());
@@ -205,78 +161,102 @@ CoordinateConvolution::create(const CoordinateEncoder& encoder,
         const at::Tensor coded = encoder.encode(encoder.tables(line), strip, wholeOf(line))
                                      .index_select(1, channelsOfDim(2 + c));
         made.colors_[static_cast<std::size_t>(c)] =
-            linearProduct(coded, layerOf(2 + c), {}).contiguous();
+            linearProduct(withMean(coded), layerOf(2 + c), {}).contiguous();
         made.colorSums_[static_cast<std::size_t>(c)] = sumsOf(coded);
         made.levels_[static_cast<std::size_t>(c)] = std::move(own.index);
     }
     return made;
 }
 
-at::Tensor CoordinateConvolution::evaluate(const Rect& rect) const {
-    const at::NoGradGuard noGrad;
-    const std::int64_t left = std::max<std::int64_t>(rect.x - 1, 0);
-    const std::int64_t top = std::max<std::int64_t>(rect.y - 1, 0);
-    const Rect seen{left, top, std::min(rect.right() + 1, extent_.width) - left,
-                    std::min(rect.bottom() + 1, extent_.height) - top};
+GivingPixel CoordinateConvolution::givingPixel(const Pixel& pixel) const {
+    const Sums& ofRow = rowSums_[static_cast<std::size_t>(pixel.y)];
+    const Sums& ofColumn = columnSums_[static_cast<std::size_t>(pixel.x)];
+    double value = ofRow.value + ofColumn.value;
+    double square = ofRow.square + ofColumn.square;
+    GivingPixel giving;
+    for (std::size_t c = 0; c < 3; ++c) {
+        const std::size_t level =
+            levels_[c][static_cast<std::size_t>(pixel.y * extent_.width + pixel.x)];
+        value += colorSums_[c][level].value;
+        square += colorSums_[c][level].square;
+        giving.colors[c] =
+            colors_[c].const_data_ptr<float>() + static_cast<std::int64_t>(level) * taps * stride_;
+    }
+    const auto count = static_cast<double>(normed_);
+    const double mean = value / count;
+    giving.weight = static_cast<float>(1 / std::sqrt(square / count - mean * mean + eps_));
+    return giving;
+}
+
+void CoordinateConvolution::evaluate(const Rect& rect, NeighbourTarget target,
+                                     std::int64_t pitch) const {
+    const Rect seen = grown(rect, 1, extent_);
     const at::Tensor rows =
         linearProduct(features_.row.narrow(0, seen.y, seen.height), rowWeight_, {}).contiguous();
     const at::Tensor columns =
         linearProduct(features_.column.narrow(0, seen.x, seen.width), columnWeight_, {})
             .contiguous();
+    const auto tableRow = [&](const at::Tensor& table, std::int64_t index) {
+        // Beyond the picture any will do: it is weighted with 0.
+        return table.const_data_ptr<float>() +
+               std::clamp<std::int64_t>(index, 0, table.size(0) - 1) * taps * stride_;
+    };
 
-    // What every pixel that is seen gives to any of its neighbours, but for the tap.
-    std::vector<Neighbour> pixels(static_cast<std::size_t>(seen.area()));
-    const std::int64_t stride = taps * channels_;
-    const auto count = static_cast<double>(normed_);
-    for (std::int64_t y = 0; y < seen.height; ++y) {
-        for (std::int64_t x = 0; x < seen.width; ++x) {
-            const auto pixel = static_cast<std::size_t>((seen.y + y) * extent_.width + seen.x + x);
-            const Sums& ofRow = rowSums_[static_cast<std::size_t>(seen.y + y)];
-            const Sums& ofColumn = columnSums_[static_cast<std::size_t>(seen.x + x)];
-            double value = ofRow.value + ofColumn.value;
-            double square = ofRow.square + ofColumn.square;
-            Neighbour& one = pixels[static_cast<std::size_t>(y * seen.width + x)];
-            one.parts[0] = rows.const_data_ptr<float>() + y * stride;
-            one.parts[1] = columns.const_data_ptr<float>() + x * stride;
-            for (std::size_t c = 0; c < 3; ++c) {
-                const std::size_t level = levels_[c][pixel];
-                value += colorSums_[c][level].value;
-                square += colorSums_[c][level].square;
-                one.parts[2 + c] =
-                    colors_[c].const_data_ptr<float>() + static_cast<std::int64_t>(level) * stride;
+    // The rectangle and one pixel around it, whether the picture has it or not.
+    const auto framedWidth = static_cast<std::size_t>(rect.width + 2);
+    GivingPixel beyondPicture;
+    for (std::size_t c = 0; c < 3; ++c)
+        beyondPicture.colors[c] = colors_[c].const_data_ptr<float>();
+    std::vector<GivingPixel> pixels(static_cast<std::size_t>(rect.height + 2) * framedWidth,
+                                    beyondPicture);
+    for (std::int64_t y = seen.y; y < seen.bottom(); ++y)
+        for (std::int64_t x = seen.x; x < seen.right(); ++x)
+            pixels[static_cast<std::size_t>(y - rect.y + 1) * framedWidth +
+                   static_cast<std::size_t>(x - rect.x + 1)] = givingPixel({x, y});
+    std::vector<const float*> columnRows;
+    for (std::int64_t x = rect.x - 1; x <= rect.right(); ++x)
+        columnRows.push_back(tableRow(columns, x - seen.x));
+
+    std::vector<const float*> start(static_cast<std::size_t>(rect.width));
+    for (std::int64_t first = 0; first < stride_; first += channelsAtOnce) {
+        NeighbourTarget line = target;
+        for (std::int64_t y = rect.y; y < rect.bottom(); ++y) {
+            for (std::int64_t x = rect.x; x < rect.right(); ++x)
+                start[static_cast<std::size_t>(x - rect.x)] =
+                    constant_.const_data_ptr<float>() +
+                    (sideOf(y, extent_.height) * 4 + sideOf(x, extent_.width)) * stride_;
+            NeighbourRow row{.rows = {}, .columns = columnRows, .given = {}, .start = start};
+            for (std::size_t dy = 0; dy < 3; ++dy) {
+                const std::int64_t framedY = y - rect.y + static_cast<std::int64_t>(dy);
+                row.rows[dy] = tableRow(rows, rect.y - 1 + framedY - seen.y);
+                row.given[dy] = std::span(pixels).subspan(
+                    static_cast<std::size_t>(framedY) * framedWidth, framedWidth);
             }
-            const double mean = value / count;
-            const double deviation = 1 / std::sqrt(square / count - mean * mean + eps_);
-            one.inverseDeviation = static_cast<float>(deviation);
-            one.scaledMean = static_cast<float>(mean * deviation);
-            one.mean = mean_.const_data_ptr<float>();
+            sumNeighbours(row, stride_, first, std::min(channelsAtOnce, stride_ - first), line);
+            if (line.half != nullptr) {
+                line.half += pitch;
+            } else {
+                line.full += pitch;
+            }
         }
     }
+}
 
+at::Tensor CoordinateConvolution::evaluate(const Rect& rect) const {
+    const at::NoGradGuard noGrad;
     at::Tensor result = at::empty({rect.area(), channels_});
-    auto* out = result.mutable_data_ptr<float>();
-    for (std::int64_t y = rect.y; y < rect.bottom(); ++y) {
-        for (std::int64_t x = rect.x; x < rect.right(); ++x) {
-            std::array<Neighbour, taps> neighbours;
-            std::int64_t found = 0;
-            for (std::int64_t tap = 0; tap < taps; ++tap) {
-                const Pixel at{x + tap % 3 - 1, y + tap / 3 - 1};
-                if (!contains(extent_, at)) continue;
-                Neighbour& one = neighbours[static_cast<std::size_t>(found++)];
-                one =
-                    pixels[static_cast<std::size_t>((at.y - seen.y) * seen.width + at.x - seen.x)];
-                for (const float*& part : one.parts)
-                    part += tap * channels_;
-                one.mean += tap * channels_;
-            }
-            addNeighbours(neighbours.data(), found,
-                          constant_.const_data_ptr<float>() +
-                              (sideOf(y, extent_.height) * 4 + sideOf(x, extent_.width)) *
-                                  channels_,
-                          channels_, out);
-            out += channels_;
-        }
-    }
+    evaluate(rect, {channels_, result.mutable_data_ptr<float>(), nullptr}, rect.width * channels_);
+    return result;
+}
+
+at::Tensor CoordinateConvolution::evaluateHalf(const Rect& rect) const {
+    const at::NoGradGuard noGrad;
+    at::Tensor result = at::zeros({rect.height, rect.width, stride_}, at::kBFloat16);
+    const Rect inside = grown(rect, 0, extent_);
+    evaluate(inside,
+             {channels_, nullptr,
+              result[inside.y - rect.y][inside.x - rect.x].mutable_data_ptr<c10::BFloat16>()},
+             rect.width * stride_);
     return result;
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "core/base/geometry.h"
+#include "core/kernel/neighbour_sums.h"
 #include "core/upsample/coordinate_encoder.h"
 #include "core/weights/layers.h"
 
@@ -32,19 +33,28 @@ public:
     /// ReLU of the convolution at the pixels of `rect`, which may lie at the picture's border
     /// (beyond it, the normed features are 0): (h * w) x D, fp32.
     at::Tensor evaluate(const Rect& rect) const;
+    /// The same in bf16 for the pixels of `rect` that lie in the picture, which it may exceed: h x
+    /// w x D, D padded to a multiple of 16; 0 beyond the picture.
+    at::Tensor evaluateHalf(const Rect& rect) const;
 
 private:
     CoordinateConvolution() = default;
 
+    /// The pixels of `rect`, which lies in the picture; picture rows of results are `pitch` values
+    /// apart.
+    void evaluate(const Rect& rect, NeighbourTarget target, std::int64_t pitch) const;
+    GivingPixel givingPixel(const Pixel& pixel) const;
+
     Extent extent_;
-    std::int64_t channels_ = 0;          ///< D
-    CoordinateEncoder::Tables features_; ///< sines and cosines by row and by column
-    at::Tensor rowWeight_;               ///< 9 * D x 2 * frequencies
+    std::int64_t channels_ = 0; ///< D
+    std::int64_t stride_ = 0;   ///< D padded to a multiple of 16, which all tables are
+    /// By row and by column of the picture: sines, cosines, and what they add to the norm's mean.
+    CoordinateEncoder::Tables features_;
+    at::Tensor rowWeight_; ///< 9 * stride x features
     at::Tensor columnWeight_;
-    std::array<at::Tensor, 3> colors_; ///< levels x 9 x D: what a level adds to each neighbour
-    at::Tensor mean_;                  ///< 9 x D: what a unit of the norm's mean takes away
-    at::Tensor constant_; ///< 4 x 4 x D: the biases of norm and convolution, for pixels inside, at
-                          ///< the first row, at the last, at both; the same for columns
+    std::array<at::Tensor, 3> colors_; ///< levels x 9 x stride: what a level adds to each neighbour
+    at::Tensor constant_; ///< 4 x 4 x stride: the biases of norm and convolution, for pixels
+                          ///< inside, at the first row, at the last, at both; the same for columns
     /// Sum and sum of squares of the features of a row, a column, a colour level.
     struct Sums {
         double value = 0;

@@ -2,6 +2,7 @@
 #include "core/upsample/loftup.h"
 
 #include "core/base/guard.h"
+#include "core/kernel/processor.h"
 #include "core/upsample/picture_rects.h"
 #include "core/weights/recognise.h"
 
@@ -23,9 +24,6 @@ constexpr double layerNormEps = 1e-5;
 constexpr double batchNormEps = 1e-5;
 constexpr double finalNormEps = 1e-6; // ConvNeXt's channel norm
 
-/// Both convolutions together reach this many pixels beyond a rectangle.
-constexpr std::int64_t halo = 2;
-
 /// Folds a BatchNorm with running statistics into the convolution before it, in double so that
 /// nothing is lost.
 FoldedConv readFoldedConv(const WeightScope& convolution, const WeightScope& batchNorm,
@@ -43,6 +41,13 @@ FoldedConv readFoldedConv(const WeightScope& convolution, const WeightScope& bat
         statistic("bias");
     return {weight.to(at::kFloat).to(device).contiguous(at::MemoryFormat::ChannelsLast),
             bias.to(at::kFloat).to(device)};
+}
+
+/// Zero padding is right where a rectangle ends at the picture's border, for the normed features as
+/// for the first convolution's output; elsewhere it spoils one ring of pixels, which is cut away.
+at::Tensor convolved(const at::Tensor& picture, const FoldedConv& convolution) {
+    return at::relu(at::conv2d(picture.to(convolution.weight.scalar_type()), convolution.weight,
+                               convolution.bias, 1, 1));
 }
 
 CrossAttentionBlock readBlock(const WeightScope& layer, const LoftUpSpec& spec,
@@ -161,37 +166,40 @@ LoftUpField::LoftUpField(std::shared_ptr<const LoftUpWeights> weights, const Fea
         const at::Tensor normed = block.norm_kv(tokens_);
         keysValues_.push_back({splitHeads(block.in_proj_k(normed), w.spec.heads).contiguous(),
                                splitHeads(block.in_proj_v(normed), w.spec.heads).contiguous()});
+        if (!w.packed) continue;
+        PackedHeads heads;
+        for (std::int64_t head = 0; head < w.spec.heads; ++head)
+            heads.push_back(
+                packHead(keysValues_.back().keys[head], keysValues_.back().values[head]));
+        packedHeads_.push_back(std::move(heads));
     }
+}
+
+at::Tensor LoftUpField::firstConvolved(const Rect& middle, LoftUpStages* stages) const {
+    const LoftUpWeights& w = *weights_;
+    if (conv1Table_ && stages == nullptr)
+        return pictureFromRows(conv1Table_->evaluate(middle), middle);
+    const Rect outer = grown(middle, 1, extent_);
+    const at::Tensor fourier = w.fourier_feat.encode(coordinates_, scaled_, outer);
+    const at::Tensor normed = w.first_conv_norm(fourier);
+    if (stages != nullptr) {
+        stages->fourier = pictureFromRows(fourier, outer);
+        stages->fourierNorm = pictureFromRows(normed, outer);
+    }
+    return cropped(convolved(pictureFromRows(normed, outer), w.first_conv_1), outer, middle);
 }
 
 at::Tensor LoftUpField::queryTokens(const Rect& rect, std::int64_t convolvedSide,
                                     LoftUpStages* stages) const {
-    const LoftUpWeights& w = *weights_;
     const Rect inner = atLeast(rect, convolvedSide, extent_);
-    const Rect outer = grown(inner, halo, extent_);
-    const Rect middle = grown(inner, halo - 1, extent_);
-
-    const bool byTable = conv1Table_ && stages == nullptr;
-    at::Tensor fourier;
-    at::Tensor normed;
-    if (!byTable) {
-        fourier = w.fourier_feat.encode(coordinates_, scaled_, outer);
-        normed = w.first_conv_norm(fourier);
-    }
-    // Zero padding is right where `outer` ends at the picture's border, for the normed features as
-    // for conv1's output; elsewhere it spoils one ring of pixels, which is cut away.
-    const auto convolved = [](const at::Tensor& picture, const FoldedConv& convolution) {
-        return at::relu(at::conv2d(picture.to(convolution.weight.scalar_type()), convolution.weight,
-                                   convolution.bias, 1, 1));
-    };
-    const at::Tensor conv1 =
-        byTable ? pictureFromRows(conv1Table_->evaluate(middle), middle)
-                : cropped(convolved(pictureFromRows(normed, outer), w.first_conv_1), outer, middle);
-    const at::Tensor query = cropped(convolved(conv1, w.first_conv_4), middle, rect);
+    const Rect middle = grown(inner, 1, extent_);
+    const at::Tensor conv1 = firstConvolved(middle, stages);
+    const at::Tensor query = cropped(convolved(conv1, weights_->first_conv_4), middle, rect);
     at::Tensor rows = rowsFromPicture(query).to(at::kFloat);
     if (stages != nullptr) {
-        stages->fourier = rowsFromPicture(cropped(pictureFromRows(fourier, outer), outer, rect));
-        stages->fourierNorm = rowsFromPicture(cropped(pictureFromRows(normed, outer), outer, rect));
+        const Rect outer = grown(middle, 1, extent_);
+        for (at::Tensor* stage : {&stages->fourier, &stages->fourierNorm})
+            *stage = rowsFromPicture(cropped(*stage, outer, rect));
         stages->conv1 = rowsFromPicture(cropped(conv1, middle, rect));
         stages->firstConv = rows;
     }
@@ -224,7 +232,23 @@ at::Tensor LoftUpField::run(const Rect& rect, std::int64_t convolvedSide,
     return output.t().reshape({channels(), rect.height, rect.width});
 }
 
+at::Tensor LoftUpField::evaluateByKernels(const Rect& rect) const {
+    const at::NoGradGuard noGrad;
+    const Rect frame = convolvedAround(rect);
+    at::Tensor conv1;
+    if (conv1Table_) {
+        conv1 = conv1Table_->evaluateHalf(frame);
+    } else {
+        const Rect inside = grown(frame, 0, extent_);
+        const Rect whole = atLeast(inside, smallestConvolved, extent_);
+        conv1 = framed(rowsFromPicture(cropped(firstConvolved(whole, nullptr), whole, inside)),
+                       inside, frame);
+    }
+    return evaluatePacked(*weights_->packed, packedHeads_, conv1, rect);
+}
+
 at::Tensor LoftUpField::evaluate(const Rect& rect) const {
+    if (weights_->packed) return evaluateByKernels(rect);
     return run(rect, smallestConvolved, nullptr);
 }
 
@@ -283,7 +307,8 @@ Result<std::shared_ptr<const LoftUpWeights>> readLoftUpWeights(const StateDict& 
                 .final_conv_norm =
                     readLayerNorm(upsampler["final_conv"][1], spec.channels, finalNormEps, device),
                 .arithmetic = arithmetic,
-                .device = device});
+                .device = device,
+                .packed = nullptr});
             if (spec.hasChannelNorm)
                 weights->channelnorm =
                     readLayerNorm(root["channelnorm"]["norm"], spec.channels, layerNormEps, device);
@@ -295,6 +320,8 @@ Result<std::shared_ptr<const LoftUpWeights>> readLoftUpWeights(const StateDict& 
                 finalConv("bias", {spec.channels}).to(device)};
 
             LOFTSCOPE_CHECK(requireComplete(root.account(), spec.name));
+            if (arithmetic == at::kBFloat16 && device.is_cpu() && hasBf16Products())
+                weights->packed = std::make_shared<const PackedLoftUp>(packLoftUp(*weights));
             convert(*weights, arithmetic);
             return weights;
         });

@@ -8,6 +8,7 @@
 #include "core/upsample/coordinate_encoder.h"
 #include "core/upsample/feature_field.h"
 #include "core/upsample/loftup_spec.h"
+#include "core/upsample/packed_loftup.h"
 #include "core/upsample/upsampler_methods.h"
 #include "core/weights/layers.h"
 #include "core/weights/state_dict.h"
@@ -57,6 +58,8 @@ struct LoftUpWeights {
     /// and the residual stream stay fp32.
     c10::ScalarType arithmetic = c10::ScalarType::Float;
     c10::Device device = c10::kCPU;
+    /// The same for the bf16 kernels, where the processor has what they need.
+    std::shared_ptr<const PackedLoftUp> packed;
 };
 
 /// Intermediate values of a rectangle, (h * w) x channels each: what parity tests and diagnoses
@@ -85,7 +88,7 @@ public:
     at::Tensor evaluate(const Rect& rect) const override;
     std::optional<at::Tensor> attend(const Pixel& pixel) const override;
 
-    /// The same as `evaluate`, keeping what came between; always by plain convolution.
+    /// The same as `evaluate`, keeping what came between; always by plain LibTorch.
     at::Tensor evaluate(const Rect& rect, LoftUpStages& stages) const;
     /// The guidance after min-max scaling, 3 x H x W.
     const at::Tensor& scaledGuidance() const { return scaled_; }
@@ -99,11 +102,14 @@ private:
         at::Tensor values; ///< heads x N x D / heads
     };
 
+    /// The first convolution's output at the pixels of `middle`: 1 x D x h x w.
+    at::Tensor firstConvolved(const Rect& middle, LoftUpStages* stages) const;
     /// Query tokens of `rect`; the convolutions run over at least `convolvedSide` pixels each way.
     at::Tensor queryTokens(const Rect& rect, std::int64_t convolvedSide,
                            LoftUpStages* stages) const;
     at::Tensor blockQuery(std::size_t block, const at::Tensor& x) const;
     at::Tensor feedForward(const CrossAttentionBlock& block, const at::Tensor& x) const;
+    at::Tensor evaluateByKernels(const Rect& rect) const;
     at::Tensor run(const Rect& rect, std::int64_t convolvedSide, LoftUpStages* stages) const;
 
     std::shared_ptr<const LoftUpWeights> weights_;
@@ -114,6 +120,7 @@ private:
     std::optional<CoordinateConvolution> conv1Table_; ///< where the picture has few colour levels
     at::Tensor tokens_;
     std::vector<KeysValues> keysValues_;
+    std::vector<PackedHeads> packedHeads_; ///< per block, where the kernels are used
 };
 
 /// Builds the upsampler from canonical (published) key names. Errors: Mismatch naming what is

@@ -16,6 +16,7 @@ CORE_RANKS = {
     "base": 0,
     "descriptions": 0.5,
     "image": 1,
+    "kernel": 1,
     "store": 1,
     "weights": 1,
     "backbone": 2,

@@ -193,6 +193,32 @@ TEST(LoftUp, HalfPrecisionStaysCloseToTheReference) {
     EXPECT_GT(gap.max, 1e-4) << "nothing was computed in bf16";
 }
 
+TEST(LoftUp, HalfPrecisionOfAPixelDoesNotDependOnTheRectangle) {
+    const Golden golden("loftup_tiny.nonsquare");
+    const Golden checkpoint("loftup_tiny.weights");
+    const auto weights =
+        readLoftUpWeights(checkpoint.state(), specOf(32), c10::kCPU, at::kBFloat16);
+    ASSERT_TRUE(weights) << weights.error().message;
+    const at::Tensor photo =
+        at::randint(0, 256, {3, 60, 84}, at::make_generator<at::CPUGeneratorImpl>(7)) / 255.0;
+    // By table, and by plain convolution of a guidance of many levels.
+    for (const at::Tensor& guidance : {photo, golden["input.guidance"][0]}) {
+        const LoftUpField half(*weights, {golden["input.lr"][0]}, guidance);
+        const LoftUpField full(weightsOf("loftup_tiny"), {golden["input.lr"][0]}, guidance);
+        const at::Tensor whole = half.evaluate(wholeOf(half.extent()));
+        const at::Tensor exact = full.evaluate(wholeOf(full.extent()));
+        const at::Tensor cosine = (whole * exact).sum(0) / (whole.norm(2, 0) * exact.norm(2, 0));
+        EXPECT_GE(cosine.min().item<double>(), 0.998); // 32 channels average less than 384
+        for (const Rect& rect : {Rect{0, 0, 1, 1}, Rect{83, 59, 1, 1}, Rect{0, 0, 84, 1},
+                                 Rect{83, 0, 1, 60}, Rect{2, 2, 3, 7}, Rect{41, 17, 13, 29}}) {
+            const at::Tensor part =
+                whole.slice(1, rect.y, rect.bottom()).slice(2, rect.x, rect.right());
+            EXPECT_LE(difference(half.evaluate(rect), part).max, 1e-5)
+                << rect.x << "," << rect.y << " " << rect.width << "x" << rect.height;
+        }
+    }
+}
+
 TEST(LoftUp, PhotosOfEightBitsAreConvolvedByTableWithTheSameResult) {
     const Golden golden("loftup_tiny.nonsquare");
     const auto weights = weightsOf("loftup_tiny");
