@@ -104,8 +104,14 @@ Result<void> run(const Options& options, CommandContext& context) {
     if (*std::ranges::min_element(components) < 0)
         return fail(ErrorCode::InvalidArgument, "Components are counted from 0.");
     LOFTSCOPE_TRY(FieldOfScene field, makeField(options.scene, options.method, context));
-    // Fitting and projecting walk over the same tiles.
-    field.field = makeCachedField(std::move(field.field), std::size_t{512} << 20U);
+    // Fitting and projecting walk over the same tiles. Of a map that has no room as a whole, the
+    // part that has would save little time.
+    constexpr std::size_t budgetBytes = std::size_t{512} << 20U;
+    const auto wholeBytes =
+        static_cast<std::size_t>(field.field->channels() * field.field->extent().area()) *
+        sizeof(float);
+    if (wholeBytes <= budgetBytes)
+        field.field = makeCachedField(std::move(field.field), budgetBytes);
     LOFTSCOPE_TRY(const PcaBasis basis, basisOf(options, field, largest + 1, context.run));
     if (largest >= basis.size()) {
         return fail(ErrorCode::InvalidArgument,

@@ -4,14 +4,14 @@
 #include "core/base/guard.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/sigmoid.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/where.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace loftscope {
 
@@ -30,13 +30,14 @@ at::Tensor shownScores(const at::Tensor& scores, const PcaBasis& basis, const Pc
     return deviation > 0 ? values / deviation : values;
 }
 
-/// The value below which `percent` of the sorted values lie, linearly interpolated.
-double percentile(const at::Tensor& sorted, double percent) {
-    const double position = percent / 100.0 * static_cast<double>(sorted.size(0) - 1);
-    const auto low = static_cast<std::int64_t>(std::floor(position));
-    const auto high = std::min(low + 1, sorted.size(0) - 1);
-    const double a = sorted[low].item<double>();
-    return a + (sorted[high].item<double>() - a) * (position - static_cast<double>(low));
+/// The value below which `percent` of the values lie, linearly interpolated. Reorders them.
+double percentile(std::vector<float>& values, double percent) {
+    const double position = percent / 100.0 * static_cast<double>(values.size() - 1);
+    const auto low = values.begin() + static_cast<std::ptrdiff_t>(std::floor(position));
+    std::nth_element(values.begin(), low, values.end());
+    const double a = *low;
+    const double b = low + 1 == values.end() ? a : *std::min_element(low + 1, values.end());
+    return a + (b - a) * (position - std::floor(position));
 }
 
 } // namespace
@@ -53,7 +54,9 @@ std::array<ScoreRange, 3> scoreRanges(const at::Tensor& scores, const PcaBasis& 
             ranges[i] = {0, 0};
             continue;
         }
-        const at::Tensor sorted = std::get<0>(values.contiguous().sort());
+        const at::Tensor flat = values.contiguous();
+        const auto* data = flat.const_data_ptr<float>();
+        std::vector<float> sorted(data, data + flat.numel());
         const bool whole = display.scaling != PcaScaling::Percentile;
         ranges[i] = {percentile(sorted, whole ? 0 : display.lowPercentile),
                      percentile(sorted, whole ? 100 : display.highPercentile)};
@@ -81,25 +84,26 @@ Result<Image> pcaPicture(const at::Tensor& scores, const PcaBasis& basis,
         return fail(ErrorCode::InvalidArgument, "Percentiles must rise and lie between 0 and 100.");
     return guarded("colouring principal components", [&] {
         const std::array<ScoreRange, 3> ranges = scoreRanges(scores, basis, display);
-        std::vector<at::Tensor> channels;
+        // One component after the other: a map of many megapixels has no room for copies of all.
+        at::Tensor bytes = at::empty({scores.size(1), scores.size(2), 3}, at::kByte);
         for (std::size_t i = 0; i < 3; ++i) {
             const at::Tensor values = shownScores(scores, basis, display, display.components[i]);
             const double span = ranges[i].high - ranges[i].low;
             // A range of rounding noise is a constant map and must not be stretched into a pattern.
             const double magnitude = std::max(std::abs(ranges[i].low), std::abs(ranges[i].high));
+            at::Tensor channel;
             if (span <= 1e-6 * magnitude) {
-                channels.push_back(at::full({values.size(0), values.size(1)}, 0.5));
+                channel = at::full({values.size(0), values.size(1)}, 0.5);
             } else if (display.scaling == PcaScaling::Sigmoid) {
-                channels.push_back(at::sigmoid(values * 2.0));
+                channel = at::sigmoid(values * 2.0);
             } else {
-                channels.push_back(((values - ranges[i].low) / span).clamp(0, 1));
+                channel = (values - ranges[i].low).div_(span).clamp_(0, 1);
             }
+            if (display.foregroundAbove)
+                channel.mul_(foregroundMask(scores, *display.foregroundAbove));
+            bytes.select(2, static_cast<std::int64_t>(i))
+                .copy_(channel.mul_(255.0).add_(0.5).clamp_(0, 255));
         }
-        at::Tensor colors = at::stack(channels, 2); // H x W x 3
-        if (display.foregroundAbove)
-            colors = at::where(foregroundMask(scores, *display.foregroundAbove).unsqueeze(2),
-                               colors, 0.0);
-        const at::Tensor bytes = (colors * 255.0 + 0.5).clamp(0, 255).to(at::kByte).contiguous();
         const auto* data = bytes.const_data_ptr<std::uint8_t>();
         return Image({scores.size(1), scores.size(2)},
                      std::vector<std::uint8_t>(data, data + bytes.numel()));

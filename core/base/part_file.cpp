@@ -19,6 +19,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr std::size_t largestPiece = std::size_t{1} << 30U; // write(2) takes at most 2 GiB
+
 std::string reasonOf(int errorNumber) {
     switch (errorNumber) {
     case ENOSPC:
@@ -111,7 +113,6 @@ Result<void> PartFile::reserve(std::int64_t size) {
 }
 
 Result<void> PartFile::append(std::span<const std::byte> bytes) {
-    constexpr std::size_t largestPiece = std::size_t{1} << 30U; // write(2) takes at most 2 GiB
     while (!bytes.empty()) {
         const ssize_t written =
             ::write(descriptor_, bytes.data(), std::min(bytes.size(), largestPiece));
@@ -120,6 +121,20 @@ Result<void> PartFile::append(std::span<const std::byte> bytes) {
             return failure(errno);
         }
         bytes = bytes.subspan(static_cast<std::size_t>(written));
+    }
+    return {};
+}
+
+Result<void> PartFile::writeAt(std::int64_t position, std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+        const ssize_t written =
+            ::pwrite(descriptor_, bytes.data(), std::min(bytes.size(), largestPiece), position);
+        if (written < 0) {
+            if (errno == EINTR) continue;
+            return failure(errno);
+        }
+        bytes = bytes.subspan(static_cast<std::size_t>(written));
+        position += written;
     }
     return {};
 }

@@ -28,6 +28,8 @@ public:
     Result<void> reserve(std::int64_t size);
     /// Writes at the current position. Errors: WriteFailed.
     Result<void> append(std::span<const std::byte> bytes);
+    /// Writes at a place of the file. Errors: WriteFailed.
+    Result<void> writeAt(std::int64_t position, std::span<const std::byte> bytes);
     /// Flushes to the disk, closes and renames; call once, last. Errors: WriteFailed.
     Result<void> commit();
 

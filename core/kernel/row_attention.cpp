@@ -15,7 +15,7 @@ namespace loftscope {
 
 namespace {
 
-constexpr std::int64_t rowsAtOnce = 32;    // their scores stay in the caches
+constexpr std::int64_t rowsAtOnce = 64;    // their scores stay in the caches
 constexpr std::int64_t tokensAtOnce = 512; // the same for keys, values and scores
 
 float* roomFor(at::Tensor& tensor, std::int64_t channels) {

@@ -298,7 +298,8 @@ at::Tensor TrainableLoftUp::forward(const at::Tensor& normalised, const at::Tens
     const CoordinateEncoder::Tables tables = encoder.tables(extent);
     std::vector<at::Tensor> encoded;
     for (std::int64_t b = 0; b < batch; ++b)
-        encoded.push_back(encoder.encode(tables, scaleToUnitRange(guidance.select(0, b)), seen));
+        encoded.push_back(
+            encoder.encode(tables, UnitRangePicture(guidance.select(0, b)).scaled(seen), seen));
     const at::Tensor fourier = at::layer_norm(
         at::stack(encoded), {encoder.channels()}, parameter("upsampler.first_conv.0.norm.weight"),
         parameter("upsampler.first_conv.0.norm.bias"), layerNormEps);

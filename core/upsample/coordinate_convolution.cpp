@@ -76,19 +76,20 @@ at::Tensor featuresOf(const at::Tensor& table) {
 std::optional<CoordinateConvolution>
 CoordinateConvolution::create(const CoordinateEncoder& encoder,
                               const CoordinateEncoder::Tables& coordinates,
-                              const at::Tensor& scaled, const LayerNorm& norm,
+                              const UnitRangePicture& picture, const LayerNorm& norm,
                               const at::Tensor& weight, const at::Tensor& bias) {
     const at::NoGradGuard noGrad;
-    if (!scaled.is_cpu()) return std::nullopt;
+    const at::Tensor& given = picture.given();
+    if (!given.is_cpu()) return std::nullopt;
     CoordinateConvolution made;
-    made.extent_ = {scaled.size(1), scaled.size(2)};
+    made.extent_ = {given.size(1), given.size(2)};
     made.channels_ = weight.size(0);
     made.stride_ = paddedTo16(made.channels_);
     made.normed_ = encoder.channels();
     made.eps_ = norm.eps;
     std::array<Levels, 3> levels;
     for (std::int64_t c = 0; c < 3; ++c) {
-        auto found = levelsOf(scaled.select(0, c));
+        auto found = levelsOf(given.select(0, c));
         if (!found) return std::nullopt;
         levels[static_cast<std::size_t>(c)] = std::move(*found);
     }
@@ -156,7 +157,7 @@ CoordinateConvolution::create(const CoordinateEncoder& encoder,
         const auto count = static_cast<std::int64_t>(own.values.size());
         // The encoder itself codes the levels, in a picture of one row: the roundings are its own.
         at::Tensor strip = at::zeros({3, 1, count});
-        strip[c][0].copy_(at::tensor(own.values));
+        strip[c][0].copy_(picture.scaled(c, at::tensor(own.values)));
         const Extent line{1, count};
         const at::Tensor coded = encoder.encode(encoder.tables(line), strip, wholeOf(line))
                                      .index_select(1, channelsOfDim(2 + c));

@@ -22,12 +22,12 @@ namespace loftscope {
 
 class CoordinateConvolution {
 public:
-    /// Tables for one picture. `scaled`: 3 x H x W as the encoder takes it, on the CPU. `norm`: the
+    /// Tables for one picture. `picture`: on the CPU. `norm`: the
     /// LayerNorm over the encoder's channels. `weight`: D x channels x 3 x 3, `bias`: D, fp32.
     /// Nothing if a channel of the picture has more than 256 levels.
     static std::optional<CoordinateConvolution>
     create(const CoordinateEncoder& encoder, const CoordinateEncoder::Tables& coordinates,
-           const at::Tensor& scaled, const LayerNorm& norm, const at::Tensor& weight,
+           const UnitRangePicture& picture, const LayerNorm& norm, const at::Tensor& weight,
            const at::Tensor& bias);
 
     /// ReLU of the convolution at the pixels of `rect`, which may lie at the picture's border

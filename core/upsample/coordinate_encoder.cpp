@@ -37,10 +37,22 @@ std::vector<float> encoderFrequencies(std::int64_t count) {
 }
 
 at::Tensor scaleToUnitRange(const at::Tensor& picture) {
-    const at::Tensor low = picture.amin({1, 2}, true);
-    const at::Tensor range = (picture.amax({1, 2}, true) - low).clamp_min(1e-4);
+    return UnitRangePicture(picture).scaled({0, 0, picture.size(2), picture.size(1)});
+}
+
+UnitRangePicture::UnitRangePicture(const at::Tensor& picture)
+    : picture_(picture)
+    , low_(picture.amin({1, 2}, true))
+    , range_((picture.amax({1, 2}, true) - low_).clamp_min(1e-4)) {}
+
+at::Tensor UnitRangePicture::scaled(std::int64_t channel, const at::Tensor& values) const {
     // A true division, as in the reference: multiplying by the reciprocal rounds differently.
-    return ((picture - low) / range) - 0.5;
+    return (values - low_[channel].flatten()).div_(range_[channel].flatten()).sub_(0.5);
+}
+
+at::Tensor UnitRangePicture::scaled(const Rect& rect) const {
+    const at::Tensor part = picture_.slice(1, rect.y, rect.bottom()).slice(2, rect.x, rect.right());
+    return (part - low_).div_(range_).sub_(0.5);
 }
 
 CoordinateEncoder::CoordinateEncoder(const at::Tensor& biases, bool hidden)
@@ -65,16 +77,14 @@ CoordinateEncoder::Tables CoordinateEncoder::tables(const Extent& extent) const 
     return {axis(extent.height, 0), axis(extent.width, 1)};
 }
 
-at::Tensor CoordinateEncoder::encode(const Tables& tables, const at::Tensor& scaled,
+at::Tensor CoordinateEncoder::encode(const Tables& tables, const at::Tensor& colors,
                                      const Rect& rect) const {
     const std::int64_t count = frequencies_.size(0);
     const std::int64_t dims = biases_.size(2);
     const std::vector<std::int64_t> grid{rect.height, rect.width, count, 1};
-    at::Tensor colors; // h x w x 3
+    at::Tensor pixels; // h x w x 3
     if (dims == 5) {
-        colors = scaled.slice(1, rect.y, rect.bottom())
-                     .slice(2, rect.x, rect.right())
-                     .permute({1, 2, 0});
+        pixels = colors.permute({1, 2, 0});
     }
     std::vector<at::Tensor> parts;
     for (const std::int64_t wave : {0, 1}) {
@@ -88,13 +98,13 @@ at::Tensor CoordinateEncoder::encode(const Tables& tables, const at::Tensor& sca
                                           .expand(grid)};
         if (dims == 5) {
             const at::Tensor angles =
-                frequencies_.view({count, 1}) * colors.unsqueeze(2); // h x w x count x 3
+                frequencies_.view({count, 1}) * pixels.unsqueeze(2); // h x w x count x 3
             const at::Tensor shifted = angles + biases_.select(0, wave).slice(1, 2, 5);
             waves.push_back(wave == 0 ? at::sin(shifted) : at::cos(shifted));
         }
         parts.push_back(at::cat(waves, 3).view({rect.area(), count * dims}));
     }
-    if (dims == 5) parts.push_back(colors.reshape({rect.area(), 3}));
+    if (dims == 5) parts.push_back(pixels.reshape({rect.area(), 3}));
     return at::cat(parts, 1);
 }
 

@@ -24,6 +24,23 @@ std::vector<float> encoderFrequencies(std::int64_t count);
 /// all its pixels. `picture`: 3 x H x W fp32; the result has the same shape.
 at::Tensor scaleToUnitRange(const at::Tensor& picture);
 
+/// The same for parts of a large picture, which is kept as it is.
+class UnitRangePicture {
+public:
+    explicit UnitRangePicture(const at::Tensor& picture);
+    /// 3 x H x W, as given.
+    const at::Tensor& given() const { return picture_; }
+    /// Scales values of a channel: n to n.
+    at::Tensor scaled(std::int64_t channel, const at::Tensor& values) const;
+    /// The scaled pixels of `rect`: 3 x h x w.
+    at::Tensor scaled(const Rect& rect) const;
+
+private:
+    at::Tensor picture_;
+    at::Tensor low_;   // 3 x 1 x 1
+    at::Tensor range_; // 3 x 1 x 1
+};
+
 /// Encodes values v_d (row and column in -1..1, and optionally scaled R, G, B) as sin(f_k v_d + b)
 /// and cos(f_k v_d + b'). Channel order: all sines (frequency-major, then d), all cosines, then the
 /// raw colours.
@@ -45,9 +62,9 @@ public:
     };
     Tables tables(const Extent& extent) const;
 
-    /// Encoding of the pixels of `rect`: (h * w) x channels, row by row. `scaled`: 3 x H x W as
-    /// from scaleToUnitRange (undefined without colours).
-    at::Tensor encode(const Tables& tables, const at::Tensor& scaled, const Rect& rect) const;
+    /// Encoding of the pixels of `rect`: (h * w) x channels, row by row. `colors`: 3 x h x w, the
+    /// scaled picture there (undefined without colours).
+    at::Tensor encode(const Tables& tables, const at::Tensor& colors, const Rect& rect) const;
 
 private:
     at::Tensor biases_;      // 2 x frequencies x dims

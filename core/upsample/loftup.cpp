@@ -148,13 +148,13 @@ LoftUpField::LoftUpField(std::shared_ptr<const LoftUpWeights> weights, const Fea
                          const at::Tensor& guidance)
     : weights_(std::move(weights))
     , extent_{guidance.size(1), guidance.size(2)}
-    , grid_(low.extent()) {
+    , grid_(low.extent())
+    , picture_(guidance.to(weights_->device)) {
     const at::NoGradGuard noGrad;
     const LoftUpWeights& w = *weights_;
-    scaled_ = scaleToUnitRange(guidance.to(w.device));
     coordinates_ = w.fourier_feat.tables(extent_);
     conv1Table_ =
-        CoordinateConvolution::create(w.fourier_feat, coordinates_, scaled_, w.first_conv_norm,
+        CoordinateConvolution::create(w.fourier_feat, coordinates_, picture_, w.first_conv_norm,
                                       w.first_conv_1.weight, w.first_conv_1.bias);
 
     at::Tensor features = low.values.to(w.device).flatten(1).t(); // N x C
@@ -180,7 +180,7 @@ at::Tensor LoftUpField::firstConvolved(const Rect& middle, LoftUpStages* stages)
     if (conv1Table_ && stages == nullptr)
         return pictureFromRows(conv1Table_->evaluate(middle), middle);
     const Rect outer = grown(middle, 1, extent_);
-    const at::Tensor fourier = w.fourier_feat.encode(coordinates_, scaled_, outer);
+    const at::Tensor fourier = w.fourier_feat.encode(coordinates_, picture_.scaled(outer), outer);
     const at::Tensor normed = w.first_conv_norm(fourier);
     if (stages != nullptr) {
         stages->fourier = pictureFromRows(fourier, outer);

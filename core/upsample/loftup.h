@@ -91,7 +91,7 @@ public:
     /// The same as `evaluate`, keeping what came between; always by plain LibTorch.
     at::Tensor evaluate(const Rect& rect, LoftUpStages& stages) const;
     /// The guidance after min-max scaling, 3 x H x W.
-    const at::Tensor& scaledGuidance() const { return scaled_; }
+    at::Tensor scaledGuidance() const { return picture_.scaled(wholeOf(extent_)); }
     /// Keys and values before each block's norm: N x D (features after channelnorm, and their
     /// position code).
     const at::Tensor& tokens() const { return tokens_; }
@@ -115,7 +115,7 @@ private:
     std::shared_ptr<const LoftUpWeights> weights_;
     Extent extent_;
     Extent grid_;
-    at::Tensor scaled_;
+    UnitRangePicture picture_;
     CoordinateEncoder::Tables coordinates_;
     std::optional<CoordinateConvolution> conv1Table_; ///< where the picture has few colour levels
     at::Tensor tokens_;

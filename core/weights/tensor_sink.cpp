@@ -8,17 +8,14 @@
 #include "core/weights/safetensors.h"
 #include "core/weights/tensor_extents.h"
 
-#include <ATen/ops/from_blob.h>
+#include <ATen/ops/empty.h>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <span>
-#include <sys/mman.h>
-#include <system_error>
 #include <utility>
 
 namespace loftscope {
@@ -27,6 +24,9 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 namespace {
+
+/// Of blocks that wait to be written together.
+constexpr std::int64_t mostWaitingBytes = std::int64_t{32} << 20;
 
 std::string dump(const ordered_json& value) {
     return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
@@ -71,21 +71,37 @@ Result<std::string> headerFor(const fs::path& path, const std::vector<std::int64
 
 struct TensorSink::State {
     PartFile file;
-    void* address = nullptr; // of the whole file
-    std::size_t size = 0;
-    at::Tensor values; // the array inside the mapping
-    fs::path beside;   // of an .npy, which has no place for metadata
+    std::vector<std::int64_t> shape;
+    std::int64_t dataStart = 0; // behind the header
+    /// Neighbouring blocks of a row of blocks that wait to be written together: a file has the rows
+    /// of a plane one behind the other, so that every block alone is many short pieces.
+    std::vector<at::Tensor> waiting;
+    Rect waitingRect;
+    Result<void> outcome; // of all writing so far
+    fs::path beside;      // of an .npy, which has no place for metadata
     std::map<std::string, std::string> metadata;
 
     explicit State(PartFile part)
         : file(std::move(part)) {}
-    ~State() { unmap(); }
-    State(const State&) = delete;
-    State& operator=(const State&) = delete;
 
-    void unmap() {
-        values.reset();
-        if (address != nullptr) ::munmap(std::exchange(address, nullptr), size);
+    void flush() {
+        std::vector<float> row(static_cast<std::size_t>(waitingRect.width));
+        for (std::int64_t c = 0; !waiting.empty() && c < shape[0]; ++c) {
+            for (std::int64_t y = 0; y < waitingRect.height && outcome; ++y) {
+                auto end = row.begin();
+                for (const at::Tensor& block : waiting) {
+                    const std::int64_t width = block.size(2);
+                    end =
+                        std::copy_n(block.const_data_ptr<float>() + (c * block.size(1) + y) * width,
+                                    width, end);
+                }
+                const std::int64_t place =
+                    (c * shape[1] + waitingRect.y + y) * shape[2] + waitingRect.x;
+                outcome = file.writeAt(dataStart + place * static_cast<std::int64_t>(sizeof(float)),
+                                       std::as_bytes(std::span(row)));
+            }
+        }
+        waiting.clear();
     }
 };
 
@@ -109,45 +125,53 @@ Result<TensorSink> TensorSink::create(const fs::path& path, std::vector<std::int
         LOFTSCOPE_TRY(const std::string header, headerFor(path, shape, dataSize, key, metadata));
         LOFTSCOPE_TRY(PartFile part, PartFile::create(path));
         auto state = std::make_unique<State>(std::move(part));
-        state->size = header.size() + static_cast<std::size_t>(dataSize);
-        LOFTSCOPE_CHECK(state->file.reserve(static_cast<std::int64_t>(state->size)));
+        state->dataStart = static_cast<std::int64_t>(header.size());
+        LOFTSCOPE_CHECK(state->file.reserve(state->dataStart + dataSize));
         LOFTSCOPE_CHECK(state->file.append(bytesOf(header)));
-        // The place on the disk is reserved, so that storing through the mapping cannot fail.
-        void* address = ::mmap(nullptr, state->size, PROT_READ | PROT_WRITE, MAP_SHARED,
-                               state->file.descriptor(), 0);
-        if (address == MAP_FAILED) {
-            return fail(ErrorCode::OutOfMemory,
-                        fmt::format("Cannot map '{}': {}.", path.string(),
-                                    std::generic_category().message(errno)));
-        }
-        state->address = address;
+        state->shape = std::move(shape);
         if (path.extension() == ".npy" && !metadata.empty()) {
             state->beside = path;
             state->metadata = metadata;
         }
-        state->values = at::from_blob(static_cast<std::byte*>(address) + header.size(), shape,
-                                      at::TensorOptions(at::kFloat));
         return TensorSink(std::move(state));
     });
 }
 
 void TensorSink::write(const at::Tensor& block, const Rect& rect) {
-    const at::Tensor place =
-        state_->values.narrow(1, rect.y, rect.height).narrow(2, rect.x, rect.width);
-    // copy_ alone would repeat a smaller block.
-    TORCH_CHECK(block.sizes() == place.sizes(), "a block of ", block.sizes(), " for a place of ",
-                place.sizes());
-    place.copy_(block);
+    const std::vector<std::int64_t>& shape = state_->shape;
+    TORCH_CHECK(shape.size() == 3 && contains({shape[1], shape[2]}, rect),
+                "a block outside of the file's ", at::IntArrayRef(shape));
+    const std::vector<std::int64_t> place{shape[0], rect.height, rect.width};
+    TORCH_CHECK(block.sizes() == place, "a block of ", block.sizes(), " for a place of ", place);
+    Rect& waiting = state_->waitingRect;
+    const std::int64_t most = mostWaitingBytes / static_cast<std::int64_t>(sizeof(float));
+    const bool continues = !state_->waiting.empty() && rect.y == waiting.y &&
+                           rect.height == waiting.height && rect.x == waiting.right() &&
+                           shape[0] * (waiting.area() + rect.area()) <= most;
+    if (!continues) {
+        state_->flush();
+        waiting = {rect.x, rect.y, 0, rect.height};
+    }
+    // A copy: the caller may use the block's memory again.
+    at::Tensor copy = at::empty(place);
+    copy.copy_(block);
+    state_->waiting.push_back(std::move(copy));
+    waiting.width += rect.width;
 }
 
 void TensorSink::writeAll(const at::Tensor& values) {
-    TORCH_CHECK(values.sizes() == state_->values.sizes(), "an array of ", values.sizes(),
-                " for a file of ", state_->values.sizes());
-    state_->values.copy_(values);
+    TORCH_CHECK(values.sizes() == state_->shape, "an array of ", values.sizes(), " for a file of ",
+                at::IntArrayRef(state_->shape));
+    const at::Tensor whole = values.to(at::kCPU, at::kFloat).contiguous();
+    if (state_->outcome)
+        state_->outcome = state_->file.writeAt(
+            state_->dataStart, {static_cast<const std::byte*>(whole.const_data_ptr()),
+                                static_cast<std::size_t>(whole.nbytes())});
 }
 
 Result<void> TensorSink::finish() {
-    state_->unmap();
+    state_->flush();
+    LOFTSCOPE_CHECK(std::move(state_->outcome));
     LOFTSCOPE_CHECK(state_->file.commit());
     return state_->beside.empty() ? Result<void>{}
                                   : writeMetadataFile(state_->beside, state_->metadata);
