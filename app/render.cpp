@@ -44,6 +44,7 @@ struct Options {
     std::optional<int> columns;
     std::string title;
     std::string figure;
+    std::vector<std::string> texts;
     std::vector<std::string> picks;
     int activePick = 1;
     std::string crop;
@@ -112,6 +113,12 @@ Result<FigurePlan> planOf(const Options& options, const std::vector<std::string>
             if (pane.view.kind == PaneView::Kind::Features && pane.view.basis == "own")
                 pane.view.basis = options.basis;
     }
+    if (!options.texts.empty()) {
+        plan.texts = options.texts;
+        // A preset's panes are followed by those of the texts; panes that were named stay alone.
+        if (options.panes.empty() && !plan.panes.empty())
+            std::ranges::move(textPanes(plan.texts, methods), std::back_inserter(plan.panes));
+    }
     for (std::size_t i = 0; i < options.picks.size(); ++i) {
         LOFTSCOPE_TRY(const Pixel pixel, parsePixel(options.picks[i]));
         if (i == 0) plan.picks.clear();
@@ -146,6 +153,15 @@ Result<Work> prepare(const Options& options, CommandContext& context) {
     // What is asked for first: a mistake in it is noticed before any model is read.
     LOFTSCOPE_TRY(work.comparison.plan, planOf(options, keys));
     LOFTSCOPE_TRY(work.methods, loadMethods(options, device, context));
+    std::vector<std::string> warnings;
+    for (const PlannedPane& pane : panesOf(work.comparison.plan, work.methods)) {
+        if (pane.view.kind != PaneView::Kind::Text) continue;
+        const auto warning = textWarning(pane.view.method);
+        if (warning && std::ranges::find(warnings, *warning) == warnings.end())
+            warnings.push_back(*warning);
+    }
+    for (const std::string& warning : warnings)
+        context.warn(warning);
     if (!options.figureOut.empty()) {
         FigurePlan whole = work.comparison.plan;
         whole.panes = panesOf(whole, work.methods);
@@ -331,6 +347,7 @@ Result<void> loadSharedBackbone(const Options& options, Work& work, CommandConte
                                                         work.scene.backboneChoices, context.run));
     for (const std::string& warning : backbone.warnings)
         context.warn(warning);
+    work.scene.texts = textQueriesOf(backbone, work.scene.device, work.scene.backboneChoices);
     work.scene.loadedBackbone = std::move(backbone);
     return {};
 }
@@ -740,7 +757,7 @@ void addRenderCommand(CommandLine& line) {
         "A method, or METHOD=WEIGHTS; may be given several times, e.g. -u bilinear -u loftup=FILE");
     command->add_option("--panes", options->panes,
                         "Comma-separated: image, lowres, a method, attention@x,y, similarity@x,y "
-                        "(or attention:METHOD@x,y), self-attention:cls, norm, "
+                        "(or attention:METHOD@x,y), self-attention:cls, norm, text, "
                         "difference:A:B, with options as docs/figures.md lists them; x,y in "
                         "pixels of the photo. Default: image, lowres and every method");
     command->add_option("--basis", options->basis, "PCA basis of the maps: own, or lowres for all")
@@ -754,6 +771,10 @@ void addRenderCommand(CommandLine& line) {
                         "a row per photo), attention, teaser; other options change it");
     command->add_option("--figure-out", options->figureOut,
                         "Write what --figure could read to make the same figure again");
+    command->add_option("--text", options->texts,
+                        "What to look for, e.g. \"a dog\" (CLIP, SigLIP): a map of it among the "
+                        "low-res features and of every method; may be given several times. The "
+                        "first is also that of panes 'text' and 'text:METHOD'");
     command->add_option("--pick", options->picks,
                         "x,y in pixels of the photo: marked in every pane, and what attention and "
                         "similarity without a pixel are about; may be given several times");

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// loftscope similarity: cosine of a pixel's feature with all others.
+// loftscope similarity: cosine of a pixel's feature, or of a text, with all features.
 #include "core/analysis/similarity.h"
 
 #include "app/commands.h"
 #include "app/scene_options.h"
 #include "core/analysis/map_picture.h"
+#include "core/base/guard.h"
 #include "core/image/encode.h"
 #include "core/image/map_file.h"
-#include "core/upsample/interpolation.h"
+#include "core/upsample/tiles.h"
 
 #include <fmt/format.h>
 
@@ -19,30 +20,70 @@ struct Options {
     SceneOptions scene;
     MethodOptions method;
     std::string pixel;
+    std::string text;
     bool low = false;
     bool values = false;
     std::string colors = "viridis";
     std::string out;
 };
 
+/// The map, and what it is the likeness to.
+struct Likeness {
+    at::Tensor map;
+    std::string what; ///< in words: "(120, 80)"
+    std::map<std::string, std::string> metadata;
+    nlohmann::ordered_json query;
+};
+
+Result<Likeness> likenessToPixel(const Options& options, const MethodOptions& method,
+                                 const FieldOfScene& field, const RunContext& context) {
+    LOFTSCOPE_TRY(const Pixel given, parsePixel(options.pixel));
+    LOFTSCOPE_TRY(const Pixel pixel, guidancePixel(field.scene, given));
+    const Pixel query = method.method == "lowres" ? tokenOfPixel(field.scene, pixel)
+                                                  : fieldPixel(field.scene, *field.field, pixel);
+    Likeness likeness{.map = {},
+                      .what = fmt::format("({}, {})", query.x, query.y),
+                      .metadata = {{"pixel", fmt::format("{},{}", query.x, query.y)}},
+                      .query = {{"given", {given.x, given.y}}, {"query", {query.x, query.y}}}};
+    LOFTSCOPE_TRY(likeness.map, similarityMap(*field.field, query, method.tile, context));
+    return likeness;
+}
+
+Result<Likeness> likenessToText(const Options& options, const MethodOptions& method,
+                                const FieldOfScene& field, CommandContext& context) {
+    if (const auto warning = textWarning(method.method)) context.warn(*warning);
+    Likeness likeness{.map = {},
+                      .what = "\u201c" + options.text + "\u201d",
+                      .metadata = {{"text", options.text}},
+                      .query = options.text};
+    const FieldWalk walk = [&](const FeatureField& walked, const auto& each) {
+        forEachTile(walked, wholeOf(walked.extent()), method.tile, "comparing with the text",
+                    context.run, each);
+    };
+    LOFTSCOPE_TRY(likeness.map, guarded("comparing with the text", [&] {
+                      return textMap(field.scene, *field.field, options.text, walk, context.run);
+                  }));
+    return likeness;
+}
+
 Result<void> run(const Options& options, CommandContext& context) {
     LOFTSCOPE_CHECK(checkOutput(options.out, OutputKind::Map));
-    LOFTSCOPE_TRY(const Pixel given, parsePixel(options.pixel));
+    if (options.pixel.empty() == options.text.empty())
+        return fail(ErrorCode::InvalidArgument, "Give either --pixel or --text.");
     MethodOptions method = options.method;
     if (options.low) method = {"lowres", "", options.method.tile};
     if (method.method.empty())
         return fail(ErrorCode::InvalidArgument,
                     "Give --method, or --low for the low-res features.");
     LOFTSCOPE_TRY(const FieldOfScene field, makeField(options.scene, method, context));
-    LOFTSCOPE_TRY(const Pixel pixel, guidancePixel(field.scene, given));
-    const Pixel query = method.method == "lowres" ? tokenOfPixel(field.scene, pixel)
-                                                  : fieldPixel(field.scene, *field.field, pixel);
-    LOFTSCOPE_TRY(const at::Tensor map,
-                  similarityMap(*field.field, query, method.tile, context.run));
+    LOFTSCOPE_TRY(const Likeness likeness,
+                  options.text.empty() ? likenessToPixel(options, method, field, context.run)
+                                       : likenessToText(options, method, field, context));
+    const at::Tensor& map = likeness.map;
     const double low = map.min().item<double>();
     const double high = map.max().item<double>();
     auto metadata = provenanceMetadata(field.scene, field.methodName, field.precision);
-    metadata["pixel"] = fmt::format("{},{}", query.x, query.y);
+    metadata.insert(likeness.metadata.begin(), likeness.metadata.end());
     const bool picture = namesPicture(options.out) && !options.values;
     if (picture) {
         LOFTSCOPE_CHECK(
@@ -57,13 +98,13 @@ Result<void> run(const Options& options, CommandContext& context) {
         LOFTSCOPE_CHECK(writeArray(options.out, map, "similarity", metadata));
     }
     context.result["out"] = options.out;
-    context.result["pixel"] = {{"given", {given.x, given.y}}, {"query", {query.x, query.y}}};
+    context.result[options.text.empty() ? "pixel" : "text"] = likeness.query;
     context.result["width"] = map.size(1);
     context.result["height"] = map.size(0);
     context.result["range"] = {low, high};
     context.text = fmt::format(
-        "{}: cosine similarity with ({}, {}) of {}, {} x {}, from {:.3f} to {:.3f}\n", options.out,
-        query.x, query.y, field.methodName, map.size(1), map.size(0), low, high);
+        "{}: cosine similarity with {} of {}, {} x {}, from {:.3f} to {:.3f}\n", options.out,
+        likeness.what, field.methodName, map.size(1), map.size(0), low, high);
     return {};
 }
 
@@ -72,14 +113,15 @@ Result<void> run(const Options& options, CommandContext& context) {
 void addSimilarityCommand(CommandLine& line) {
     auto options = std::make_shared<Options>();
     CLI::App* command =
-        line.add("similarity", "Cosine similarity of a pixel's feature with all others as H x W",
+        line.add("similarity",
+                 "Cosine similarity of a pixel's feature, or of a text, with all features as H x W",
                  [options](CommandContext& context) { return run(*options, context); });
     addFieldOptions(*command, options->scene, options->method);
     command->get_option("--method")->required(false);
-    command
-        ->add_option("--pixel,-p", options->pixel,
-                     "x,y in pixels of the guidance picture as given, origin top left")
-        ->required();
+    command->add_option("--pixel,-p", options->pixel,
+                        "x,y in pixels of the guidance picture as given, origin top left");
+    command->add_option("--text", options->text,
+                        "Instead of a pixel: what to look for, e.g. \"a dog\" (CLIP, SigLIP)");
     command->add_flag(
         "--low", options->low,
         "Among the low-res tokens instead (of the token that covers the pixel): h x w");

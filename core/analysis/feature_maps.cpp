@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/analysis/feature_maps.h"
 
+#include "core/analysis/similarity.h"
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
@@ -25,6 +27,14 @@ at::Tensor mapOf(const FeatureField& field, const FieldWalk& walk,
 at::Tensor normMap(const FeatureField& field, const FieldWalk& walk) {
     return mapOf(field, walk,
                  [](const Rect&, const at::Tensor& block) { return block.norm(2, 0); });
+}
+
+at::Tensor directionMap(const FeatureField& field, const at::Tensor& direction,
+                        const std::function<at::Tensor(const at::Tensor&)>& seen,
+                        const FieldWalk& walk) {
+    return mapOf(field, walk, [&](const Rect&, const at::Tensor& block) {
+        return cosineMap(direction, seen(block));
+    });
 }
 
 Result<at::Tensor> cosineDistanceMap(const FeatureField& field, const FeatureField& other,

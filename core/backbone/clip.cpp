@@ -25,30 +25,20 @@ enum class Layout {
 
 const VitNames& namesOf(Layout layout) {
     static const VitNames openAi{"transformer.resblocks.",
-                                 {{"cls_token", {{"class_embedding"}}},
-                                  {"pos_embed", {{"positional_embedding"}}},
-                                  {"patch_embed.proj", {{"conv1"}}},
-                                  {"norm_pre", {{"ln_pre"}}},
-                                  {"norm", {{"ln_post"}}},
-                                  {"norm1", {{"ln_1"}}},
-                                  {"norm2", {{"ln_2"}}},
-                                  {"attn.qkv.weight", {{"attn.in_proj_weight"}}},
-                                  {"attn.qkv.bias", {{"attn.in_proj_bias"}}},
-                                  {"attn.proj", {{"attn.out_proj"}}},
-                                  {"mlp.fc1", {{"mlp.c_fc"}}},
-                                  {"mlp.fc2", {{"mlp.c_proj"}}}}};
+                                 openClipModules({{"cls_token", {{"class_embedding"}}},
+                                                  {"pos_embed", {{"positional_embedding"}}},
+                                                  {"patch_embed.proj", {{"conv1"}}},
+                                                  {"norm_pre", {{"ln_pre"}}},
+                                                  {"norm", {{"ln_post"}}}})};
     static const VitNames huggingFace{
         "vision_model.encoder.layers.",
-        {{"cls_token", {{"vision_model.embeddings.class_embedding"}}},
-         {"pos_embed", {{"vision_model.embeddings.position_embedding.weight"}}},
-         {"patch_embed.proj", {{"vision_model.embeddings.patch_embedding"}}},
-         {"norm_pre", {{"vision_model.pre_layrnorm"}}}, // spelt so in the published files
-         {"norm", {{"vision_model.post_layernorm"}}},
-         {"proj", {{"visual_projection.weight"}}},
-         {"norm1", {{"layer_norm1"}}},
-         {"norm2", {{"layer_norm2"}}},
-         {"attn.qkv", {{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}}},
-         {"attn.proj", {{"self_attn.out_proj"}}}}};
+        huggingFaceClipModules(
+            {{"cls_token", {{"vision_model.embeddings.class_embedding"}}},
+             {"pos_embed", {{"vision_model.embeddings.position_embedding.weight"}}},
+             {"patch_embed.proj", {{"vision_model.embeddings.patch_embedding"}}},
+             {"norm_pre", {{"vision_model.pre_layrnorm"}}}, // spelt so in the published files
+             {"norm", {{"vision_model.post_layernorm"}}},
+             {"proj", {{"visual_projection.weight"}}}})};
     return layout == Layout::OpenAi ? openAi : huggingFace;
 }
 

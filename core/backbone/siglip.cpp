@@ -28,13 +28,10 @@ const VitNames& namesOf(Layout layout) {
     static const VitNames timm;
     static const VitNames huggingFace{
         "vision_model.encoder.layers.",
-        {{"pos_embed", {{"vision_model.embeddings.position_embedding.weight"}}},
-         {"patch_embed.proj", {{"vision_model.embeddings.patch_embedding"}}},
-         {"norm", {{"vision_model.post_layernorm"}}},
-         {"norm1", {{"layer_norm1"}}},
-         {"norm2", {{"layer_norm2"}}},
-         {"attn.qkv", {{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}}},
-         {"attn.proj", {{"self_attn.out_proj"}}}}};
+        huggingFaceClipModules(
+            {{"pos_embed", {{"vision_model.embeddings.position_embedding.weight"}}},
+             {"patch_embed.proj", {{"vision_model.embeddings.patch_embedding"}}},
+             {"norm", {{"vision_model.post_layernorm"}}}})};
     return layout == Layout::Timm ? timm : huggingFace;
 }
 

@@ -20,6 +20,8 @@ at::Tensor scaled(const at::Tensor& x, const at::Tensor& gamma) {
     return gamma.defined() ? x * gamma : x;
 }
 
+} // namespace
+
 at::Tensor activated(Activation activation, const at::Tensor& x) {
     switch (activation) {
     case Activation::Gelu:
@@ -31,8 +33,6 @@ at::Tensor activated(Activation activation, const at::Tensor& x) {
     }
     return x;
 }
-
-} // namespace
 
 std::string_view nameOf(Activation activation) {
     switch (activation) {

@@ -95,6 +95,9 @@ private:
     c10::Device device_;
 };
 
+/// What the activation makes of every number.
+at::Tensor activated(Activation activation, const at::Tensor& x);
+
 /// The patches of a picture as rows: N x width. `weight`: width x 3 x patch x patch.
 at::Tensor patchRows(const at::Tensor& picture, const at::Tensor& weight, const at::Tensor& bias);
 

@@ -143,6 +143,7 @@ ordered_json figureJson(const FigurePlan& plan) {
                                                      {"label", pick.label},
                                                      {"color", colorText(pick.color)}});
     }
+    put(json, "queries", plan.texts, usual.texts);
     put(json, "active_pick", plan.activePick, usual.activePick);
     for (std::size_t i = 0; i < plan.insets.size(); ++i) {
         const PlannedInset& inset = plan.insets[i];
@@ -192,6 +193,7 @@ Result<FigurePlan> figureFromJson(const ordered_json& json, const std::vector<st
     fields.read("notes", plan.notes);
     for (const ordered_json* const each : fields.elements("picks"))
         plan.picks.push_back(readPick(*each, fields, plan.picks.size()));
+    fields.read("queries", plan.texts);
     fields.read("active_pick", plan.activePick);
     for (const ordered_json* const each : fields.elements("insets"))
         plan.insets.push_back(readInset(*each, fields, plan.insets.size()));

@@ -43,6 +43,22 @@ Rgb8 colorOfInset(std::size_t index) {
     return colors[index % colors.size()];
 }
 
+std::vector<PlannedPane> textPanes(const std::vector<std::string>& texts,
+                                   const std::vector<std::string>& methods) {
+    std::vector<PlannedPane> panes;
+    for (const std::string& text : texts) {
+        const auto add = [&](const std::string& method) {
+            PaneView view = paneOf(Kind::Text, method);
+            view.text = text;
+            panes.push_back(planned(std::move(view)));
+        };
+        add("lowres");
+        for (const std::string& method : methods)
+            add(method);
+    }
+    return panes;
+}
+
 const std::vector<std::string_view>& figurePresets() {
     static const std::vector<std::string_view> names{"comparison", "matrix", "attention", "teaser"};
     return names;

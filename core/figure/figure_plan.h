@@ -59,6 +59,9 @@ struct FigurePlan {
     bool markers = true;   ///< of picks, in every pane
     bool notes = true;     ///< small print: models, what was cropped, what colours mean
     std::vector<PlannedPick> picks;
+    /// What is looked for: with panes left out each gets maps of its own, with panes given the
+    /// first is that of panes that name none.
+    std::vector<std::string> texts;
     int activePick = 1; ///< number of the pick of panes that name none, counted from 1
     std::vector<PlannedInset> insets;
     std::optional<Rect> crop; ///< only this part of the photo in every pane, pixels as given
@@ -66,6 +69,10 @@ struct FigurePlan {
     FigureLook look;
     friend bool operator==(const FigurePlan&, const FigurePlan&) = default;
 };
+
+/// Maps of each text among the low-res features and those of every method.
+std::vector<PlannedPane> textPanes(const std::vector<std::string>& texts,
+                                   const std::vector<std::string>& methods);
 
 /// "comparison", "matrix", "attention", "teaser".
 const std::vector<std::string_view>& figurePresets();

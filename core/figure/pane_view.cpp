@@ -15,11 +15,12 @@ namespace {
 using Kind = PaneView::Kind;
 
 /// Kinds that are named as such; features are named by their method.
-constexpr std::array<std::pair<Kind, std::string_view>, 6> kindNames{
+constexpr std::array<std::pair<Kind, std::string_view>, 7> kindNames{
     {{Kind::Image, "image"},
      {Kind::Attention, "attention"},
      {Kind::SelfAttention, "self-attention"},
      {Kind::Similarity, "similarity"},
+     {Kind::Text, "text"},
      {Kind::Norm, "norm"},
      {Kind::Difference, "difference"}}};
 
@@ -31,6 +32,37 @@ std::vector<std::string_view> split(std::string_view text, std::string_view sepa
         if (at == std::string_view::npos) return pieces;
         text.remove_prefix(at + separator.size());
     }
+}
+
+/// Characters that separate panes and their options, by their codes: "%2C".
+std::string escaped(std::string_view text) {
+    std::string result;
+    for (const char letter : text) {
+        if (std::string_view("%,;@").find(letter) == std::string_view::npos)
+            result += letter;
+        else
+            result += fmt::format("%{:02X}", static_cast<unsigned char>(letter));
+    }
+    return result;
+}
+
+std::optional<std::string> unescaped(std::string_view text) {
+    std::string result;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            result += text[i];
+            continue;
+        }
+        unsigned code = 0;
+        const std::string_view digits = text.substr(i + 1, 2);
+        const auto [end, error] =
+            std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
+        if (digits.size() != 2 || error != std::errc() || end != digits.data() + 2)
+            return std::nullopt;
+        result += static_cast<char>(code);
+        i += 2;
+    }
+    return result;
 }
 
 template <typename Number>
@@ -133,6 +165,11 @@ bool takeOption(PaneView& pane, std::string_view key, std::string_view value) {
         }
         return parseToken(value, pane.block, "last", PaneView::last);
     }
+    if (key == "query") {
+        auto text = unescaped(value);
+        if (text) pane.text = *std::move(text);
+        return pane.kind == Kind::Text && text && hasValue;
+    }
     if (key == "head") return parseToken(value, pane.head, "mean", PaneView::mean);
     if (key == "minuend") return parseNumber(value, pane.minuend) && pane.minuend > 0;
     if (key == "subtrahend") return parseNumber(value, pane.subtrahend) && pane.subtrahend > 0;
@@ -171,7 +208,7 @@ PaneView paneOf(PaneView::Kind kind, std::string method) {
         pane.lowPercent = 0;
         pane.highPercent = 100;
     }
-    if (kind == Kind::Similarity) pane.map = ColorMap::Magma;
+    if (kind == Kind::Similarity || kind == Kind::Text) pane.map = ColorMap::Magma;
     if (kind == Kind::Difference) pane.map = ColorMap::BlueRed;
     return pane;
 }
@@ -197,6 +234,7 @@ std::string textOf(const PaneView& pane) {
 
     PaneView usual = paneOf(pane.kind, pane.method);
     if (pane.kind == Kind::Difference && pane.minuend == 0) usual.map = ColorMap::Magma;
+    if (!pane.text.empty()) text += ";query=" + escaped(pane.text);
     if (pane.minuend > 0)
         text += fmt::format(";minuend={};subtrahend={}", pane.minuend, pane.subtrahend);
     if (pane.block != usual.block)

@@ -22,6 +22,7 @@ struct PaneView {
         Attention,     ///< of a pixel over the low-res grid
         SelfAttention, ///< of the backbone, of a patch or of CLS
         Similarity,    ///< cosine, to the feature of a pixel
+        Text,          ///< cosine of the features to a text (CLIP, SigLIP)
         Norm,          ///< length of the features
         Difference     ///< of two methods' features (1 - cosine), or of two panes' scalar maps
     };
@@ -51,6 +52,7 @@ struct PaneView {
     std::optional<Pixel> pixel; ///< of the photo as given; without: the pick below
     int pick = 0;               ///< number of a pick, counted from 1; 0: the active one
     bool ofClassToken = false;  ///< SelfAttention of CLS
+    std::string text;           ///< of Text; empty: the figure's
     int block = last;           ///< of attention, counted from 0
     int head = mean;            ///< of attention, counted from 0
 
@@ -80,8 +82,9 @@ PaneView paneOf(PaneView::Kind kind, std::string method = {});
 bool asksAboutPixel(const PaneView& pane);
 
 /// WHAT[:METHOD][@x,y][;OPTION[=VALUE]]... as docs/figures.md lists them, e.g. "image", "lowres",
-/// "loftup;components=3+4+5", "attention:loftup@120,80;head=1", "similarity@#2". Options that are
-/// as `paneOf` has them are left out. Reading it back gives the same value.
+/// "loftup;components=3+4+5", "attention:loftup@120,80;head=1", "similarity@#2",
+/// "text:loftup;query=a dog". Options that are as `paneOf` has them are left out. Reading it back
+/// gives the same value.
 std::string textOf(const PaneView& pane);
 /// The inverse. Errors: InvalidArgument, naming the pane and what is wrong with it.
 Result<PaneView> parsePane(std::string_view text);

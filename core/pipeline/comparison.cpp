@@ -195,6 +195,8 @@ private:
             return selfAttentionPane(view, index);
         case Kind::Similarity:
             return similarityPane(view, index);
+        case Kind::Text:
+            return textPane(view, index);
         case Kind::Norm:
             return normPane(view, index);
         case Kind::Difference:
@@ -416,6 +418,26 @@ private:
                           sizeOf(field->extent()) + precisionText(view.method));
     }
 
+    Result<FigurePane> textPane(PaneView view, std::size_t index) {
+        if (view.text.empty() && !plan_.texts.empty()) view.text = plan_.texts.front();
+        if (view.text.empty())
+            return fail(ErrorCode::InvalidArgument,
+                        fmt::format("The pane '{0}' needs a text: write {0};query=a dog, or give "
+                                    "--text.",
+                                    textOf(view)));
+        LOFTSCOPE_TRY(const FeatureField* const field, fieldOf(view.method));
+        LOFTSCOPE_TRY(const at::Tensor map, guarded("comparing with the text", [&] {
+                          return textMap(scene_, *field, view.text, walk("comparing with the text"),
+                                         context_);
+                      }));
+        if (const auto warning = textWarning(view.method);
+            warning && std::ranges::find(warnings_, *warning) == warnings_.end())
+            warnings_.push_back(*warning);
+        return scalarPane(view, index, {map, rangeOfMap(map, view), "cosine similarity"},
+                          fmt::format("“{}”, {}", view.text, titleOfMethod(view.method)),
+                          sizeOf(field->extent()) + precisionText(view.method));
+    }
+
     FieldWalk walk(std::string_view stage) const {
         return [this, stage](const FeatureField& field,
                              const std::function<void(const Rect&, const at::Tensor&)>& each) {
@@ -589,6 +611,7 @@ private:
         if (!models.empty()) figure.notes.push_back(models + ".");
         std::ranges::copy(scene_.notes, std::back_inserter(figure.notes));
         std::ranges::copy(scene_.warnings, std::back_inserter(figure.notes));
+        std::ranges::copy(warnings_, std::back_inserter(figure.notes));
         if (shownPca_) {
             const bool own = std::ranges::any_of(panes_, [&](const PlannedPane& pane) {
                 return pane.view.kind == Kind::Features && pane.view.basis == "own";
@@ -623,6 +646,7 @@ private:
     std::map<std::pair<std::string, std::size_t>, at::Tensor> attention_;
     std::vector<std::pair<PlannedPick, Pixel>> picks_; // with the guidance's pixel
     std::vector<std::optional<ScalarMap>> maps_;       // of the panes that have one
+    std::vector<std::string> warnings_;                ///< of panes
     bool shownPca_ = false;
 };
 
@@ -650,6 +674,10 @@ std::vector<PlannedPane> panesOf(const FigurePlan& plan,
                                    {paneOf(Kind::Features, "lowres"), {}, {}}};
     for (const ComparedMethod& method : methods)
         panes.push_back({paneOf(Kind::Features, method.key), {}, {}});
+    std::vector<std::string> keys;
+    for (const ComparedMethod& method : methods)
+        keys.push_back(method.key);
+    std::ranges::move(textPanes(plan.texts, keys), std::back_inserter(panes));
     return panes;
 }
 

@@ -139,6 +139,7 @@ struct Engine::State {
     EngineOptions options;
     EngineCallback callback;
     std::optional<LoadedBackbone> backbone;
+    std::shared_ptr<const TextQueries> texts; ///< of `backbone`
     std::map<std::string, LoadedUpsampler> upsamplers;
     std::shared_ptr<const Scene> scene;
     OpenRequest openedAs; ///< what `scene` was made from
@@ -227,7 +228,9 @@ struct Engine::State {
             auto loaded = loadBackbone(options.backbone, c10::kCPU);
             if (!loaded) return std::nullopt;
             backbone = std::move(*loaded);
+            texts = textQueriesOf(*backbone, c10::kCPU);
             moved->backbone = backbone->model;
+            moved->texts = texts;
             scene = std::move(moved);
         }
         return "The GPU's memory does not suffice: going on on the CPU, which is slower.";
@@ -311,6 +314,7 @@ struct Engine::State {
         wanted.photo = std::move(photo);
         wanted.backbone = options.backbone;
         wanted.loadedBackbone = backbone;
+        wanted.texts = texts;
         wanted.inputSize = request.inputSize;
         if (request.outputSize > 0) wanted.output = OutputSize{request.outputSize, {}};
         wanted.device = where;
@@ -356,6 +360,7 @@ struct Engine::State {
         if (!backbone) {
             context.progress("reading the backbone", 0);
             LOFTSCOPE_TRY(backbone, loadBackbone(options.backbone, where, {}, context));
+            texts = textQueriesOf(*backbone, where);
             callback(id, ModelLoaded{describe(*backbone, where.str()), {}});
         }
         context.progress("running the backbone", 0);
@@ -596,6 +601,16 @@ struct Engine::State {
         return {};
     }
 
+    Result<void> text(std::uint64_t id, const MapRequest& request, const RunContext& context) {
+        LOFTSCOPE_TRY(const auto opened, openScene());
+        LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, request.method, context));
+        LOFTSCOPE_TRY(const at::Tensor likeness,
+                      textMap(*opened, *field, request.text,
+                              walkOf("comparing with the text", mapUrgency, context), context));
+        callback(id, MapReady{request, mapOf(likeness)});
+        return {};
+    }
+
     Result<void> norm(std::uint64_t id, const MapRequest& request, const RunContext& context) {
         LOFTSCOPE_TRY(const FieldPtr field, fieldOf(id, request.method, context));
         callback(id, MapReady{request,
@@ -628,6 +643,8 @@ struct Engine::State {
             return selfAttention(id, request, context);
         case MapRequest::What::Similarity:
             return similarity(id, request, context);
+        case MapRequest::What::Text:
+            return text(id, request, context);
         case MapRequest::What::Norm:
             return norm(id, request, context);
         case MapRequest::What::Distance:
@@ -750,6 +767,7 @@ struct Engine::State {
             changed.name = loaded.provenance.name;
             changed.warnings = loaded.warnings;
             backbone = std::move(loaded);
+            texts = textQueriesOf(*backbone, where);
             options.backbone = path;
             locked.clear();
         }
@@ -834,7 +852,8 @@ std::vector<MethodInfo> Engine::methods() {
     std::vector<MethodInfo> methods;
     for (const UpsamplerMethod& method : upsamplerMethods()) {
         methods.push_back({std::string(method.name), std::string(method.title),
-                           std::string(method.description), method.needsWeights()});
+                           std::string(method.description), method.needsWeights(),
+                           method.averagesTokens});
     }
     return methods;
 }

@@ -50,6 +50,7 @@ struct MethodInfo {
     std::string title; ///< "LoftUp"
     std::string description;
     bool needsWeights = false;
+    bool averagesTokens = true; ///< as UpsamplerMethod::averagesTokens
 };
 
 struct OpenRequest {
@@ -136,7 +137,7 @@ struct AttentionReady {
     }
 };
 
-/// Similarity, norm or distance: one channel.
+/// Similarity, likeness to a text, norm or distance: one channel.
 struct MapReady {
     MapRequest request;
     SharedMap map;

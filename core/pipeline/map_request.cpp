@@ -16,6 +16,8 @@ std::string slotOf(const MapRequest& request) {
                              : "self-attention:CLS";
     case MapRequest::What::Similarity:
         return fmt::format("similarity:{}:{}", request.method, request.pick);
+    case MapRequest::What::Text:
+        return fmt::format("text:{}:{}", request.method, request.text);
     case MapRequest::What::Norm:
         return fmt::format("norm:{}", request.method);
     case MapRequest::What::Distance:

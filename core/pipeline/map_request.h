@@ -16,12 +16,14 @@ struct MapRequest {
         Attention,     ///< weights of `pixel` over the low-res grid, per block and head
         SelfAttention, ///< the backbone's, of the patch at `pixel`, or of CLS without a pixel
         Similarity,    ///< cosine similarity to the feature at `pixel`
+        Text,          ///< cosine similarity to `text` (CLIP, SigLIP)
         Norm,          ///< Euclidean length of the features
         Distance       ///< 1 - cosine between the features of `method` and `other`
     };
     What what = What::Scores;
     std::string method; ///< key of an upsampler: "loftup"; empty: the low-res grid
     std::string other;  ///< of Distance
+    std::string text;   ///< of Text
     /// Of Scores: "own", "shared", "locked" or "file:PATH".
     std::string basis = "own";
     /// Methods that a shared basis is fitted on, with equal weights.

@@ -181,6 +181,9 @@ Result<std::optional<PhotoMapping>> fillFeatures(Scene& scene, const PictureSour
                       loadBackbone(request.backbone, request.device, request.backboneChoices));
     }
     scene.backbone = loaded.model;
+    scene.texts = request.texts && request.loadedBackbone
+                      ? request.texts
+                      : textQueriesOf(loaded, request.device, request.backboneChoices);
     scene.models.push_back(loaded.provenance);
     std::ranges::move(loaded.warnings, std::back_inserter(scene.warnings));
     std::optional<PhotoMapping> mapping;
@@ -297,6 +300,34 @@ Pixel tokenOfPixel(const Scene& scene, const Pixel& pixel) {
     const Extent grid = scene.low.extent();
     return {pixel.x * grid.width / scene.guidance.extent.width,
             pixel.y * grid.height / scene.guidance.extent.height};
+}
+
+std::shared_ptr<const TextQueries> textQueriesOf(const LoadedBackbone& backbone, c10::Device device,
+                                                 const BackboneChoices& choices) {
+    return std::make_shared<const TextQueries>(backbone.provenance.path, backbone.provenance.name,
+                                               backbone.model->channels(), choices.activation,
+                                               device);
+}
+
+Result<at::Tensor> textMap(const Scene& scene, const FeatureField& field, const std::string& text,
+                           const FieldWalk& walk, const RunContext& context) {
+    if (!scene.texts)
+        return fail(ErrorCode::InvalidArgument,
+                    "Texts need a backbone with a text tower: give --backbone instead of "
+                    "--features.");
+    LOFTSCOPE_TRY(const TextQuery query, scene.texts->query(text, context));
+    return directionMap(
+        field, query.direction,
+        [&](const at::Tensor& block) { return query.tower->inTextSpace(block); }, walk);
+}
+
+std::optional<std::string> textWarning(std::string_view method) {
+    const auto& methods = upsamplerMethods();
+    const auto known = std::ranges::find(methods, method, &UpsamplerMethod::name);
+    if (known == methods.end() || known->averagesTokens) return std::nullopt;
+    return fmt::format("{} does not average tokens: its features leave the space that the backbone "
+                       "shares with texts, so that its map of a text may mean little.",
+                       known->title);
 }
 
 void warnOfFit(Scene& scene, const LoadedUpsampler& upsampler) {

@@ -3,6 +3,7 @@
 // their pixels relate.
 #pragma once
 
+#include "core/analysis/feature_maps.h"
 #include "core/backbone/backbone.h"
 #include "core/base/error.h"
 #include "core/base/run_context.h"
@@ -10,6 +11,7 @@
 #include "core/image/image.h"
 #include "core/image/prepare.h"
 #include "core/pipeline/models.h"
+#include "core/text/text_queries.h"
 #include "core/upsample/feature_field.h"
 
 #include <c10/core/Device.h>
@@ -33,7 +35,9 @@ struct SceneRequest {
     BackboneChoices backboneChoices;
     std::optional<Normalisation> normalisation;   ///< of the backbone's input, instead of its own
     std::optional<LoadedBackbone> loadedBackbone; ///< `backbone`, where it is in memory already
-    std::optional<Photo> photo;                   ///< `image`, where it is decoded already
+    /// Of `loadedBackbone`, where texts are asked about several photos.
+    std::shared_ptr<const TextQueries> texts;
+    std::optional<Photo> photo; ///< `image`, where it is decoded already
     /// Instead of a backbone: a tensor of C x h x w or 1 x C x h x w. Where neither is given, the
     /// file beside the photo: `photo.npy` or `photo.safetensors` for `photo.jpg`.
     std::string features;
@@ -56,6 +60,7 @@ struct Scene {
     PhotoMapping mapping; ///< from the guidance picture as given to the guidance
     Extent inputExtent;   ///< of the backbone's input; empty if features were given
     std::shared_ptr<const Backbone> backbone; ///< nothing if features were given
+    std::shared_ptr<const TextQueries> texts; ///< about its features; nothing without a backbone
     at::Tensor input;                         ///< what the backbone was fed, 1 x 3 x H x W
     std::vector<ModelProvenance> models;
     std::vector<std::string> notes;    ///< what was done to the picture, one sentence each
@@ -79,6 +84,19 @@ at::Tensor guidanceAt(const Scene& scene, const Extent& extent);
 
 /// The low-resolution token that covers the guidance's pixel.
 Pixel tokenOfPixel(const Scene& scene, const Pixel& pixel);
+
+/// What texts can be asked of a backbone; reads nothing yet.
+std::shared_ptr<const TextQueries> textQueriesOf(const LoadedBackbone& backbone, c10::Device device,
+                                                 const BackboneChoices& choices = {});
+
+/// Cosine similarity of a field's features to a text: H x W. Errors: InvalidArgument (no backbone),
+/// those of TextQueries. Throws what the walk throws.
+Result<at::Tensor> textMap(const Scene& scene, const FeatureField& field, const std::string& text,
+                           const FieldWalk& walk, const RunContext& context);
+
+/// A sentence where a method's maps of a text may mean little, because its features leave the space
+/// that the backbone shares with texts.
+std::optional<std::string> textWarning(std::string_view method);
 
 /// Adds a warning where the upsampler was trained for other features than the scene's.
 void warnOfFit(Scene& scene, const LoadedUpsampler& upsampler);

@@ -35,7 +35,7 @@ const std::vector<UpsamplerMethod>& upsamplerMethods() {
          "joint bilateral upsampling, guided by the picture's colours, without training",
          jointBilateral},
         {"loftup", "LoftUp", "LoftUp: cross-attention from pixels to patch tokens", nullptr,
-         recogniseLoftUpModel},
+         recogniseLoftUpModel, false},
         {"anyup", "AnyUp", "AnyUp: window attention from pixels to patch tokens, for any backbone",
          nullptr, recogniseAnyUp},
         {"jafar", "JAFAR",
@@ -48,7 +48,7 @@ const std::vector<UpsamplerMethod>& upsamplerMethods() {
          nullptr, recogniseUplift},
         {"featup", "FeatUp JBU",
          "FeatUp's trained joint bilateral stack; the map is 16 times the grid", nullptr,
-         recogniseFeatUp},
+         recogniseFeatUp, false},
     };
     return methods;
 }

@@ -33,6 +33,9 @@ struct UpsamplerMethod {
     std::unique_ptr<Upsampler> (*make)() = nullptr; ///< methods without weights
     Recognition<UpsamplerCandidate> (*recognise)(const StateDict& state) =
         nullptr; ///< methods with weights
+    /// What comes out are averages of tokens, so that what is known of tokens (their likeness to a
+    /// text) holds for it. Of others a warning is due.
+    bool averagesTokens = true;
 
     bool needsWeights() const { return recognise != nullptr; }
 };

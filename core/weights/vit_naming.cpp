@@ -26,6 +26,34 @@ std::optional<std::pair<std::int64_t, std::string_view>> leadingIndex(std::strin
 
 } // namespace
 
+namespace {
+
+std::vector<ModuleName> together(std::vector<ModuleName> names, std::vector<ModuleName> others) {
+    std::ranges::move(others, std::back_inserter(names));
+    return names;
+}
+
+} // namespace
+
+std::vector<ModuleName> openClipModules(std::vector<ModuleName> others) {
+    return together({{"norm1", {{"ln_1"}}},
+                     {"norm2", {{"ln_2"}}},
+                     {"attn.qkv.weight", {{"attn.in_proj_weight"}}},
+                     {"attn.qkv.bias", {{"attn.in_proj_bias"}}},
+                     {"attn.proj", {{"attn.out_proj"}}},
+                     {"mlp.fc1", {{"mlp.c_fc"}}},
+                     {"mlp.fc2", {{"mlp.c_proj"}}}},
+                    std::move(others));
+}
+
+std::vector<ModuleName> huggingFaceClipModules(std::vector<ModuleName> others) {
+    return together({{"norm1", {{"layer_norm1"}}},
+                     {"norm2", {{"layer_norm2"}}},
+                     {"attn.qkv", {{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}}},
+                     {"attn.proj", {{"self_attn.out_proj"}}}},
+                    std::move(others));
+}
+
 VitNaming::VitNaming(const StateDict& state, const VitNames& names, std::string prefix)
     : state_(state)
     , names_(names)

@@ -27,6 +27,11 @@ struct VitNames {
     std::vector<ModuleName> modules;     ///< what is called otherwise than canonically
 };
 
+/// What OpenAI's CLIP and open_clip call a block's parts (`ln_1`, `attn.in_proj_weight`, ...), and
+/// Hugging Face's CLIP and SigLIP (`layer_norm1`, `self_attn.q_proj`, ...); `others` follow.
+std::vector<ModuleName> openClipModules(std::vector<ModuleName> others);
+std::vector<ModuleName> huggingFaceClipModules(std::vector<ModuleName> others);
+
 /// The names of one file in one layout.
 class VitNaming {
 public:

@@ -20,6 +20,7 @@ CORE_RANKS = {
     "store": 1,
     "weights": 1,
     "backbone": 2,
+    "text": 2.5,
     "upsample": 3,
     "analysis": 4,
     "figure": 5,

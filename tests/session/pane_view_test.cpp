@@ -16,19 +16,44 @@ std::string errorOf(const std::string& text) {
 }
 
 TEST(PaneView, IsTheSameAfterWritingAndReading) {
-    for (const char* text :
-         {"image", "lowres", "loftup", "attention", "attention:loftup@120,80", "attention@#2",
-          "self-attention:cls", "self-attention@3,4;block=2;head=1", "similarity:lowres@1,2",
-          "norm", "norm:bilinear;map=magma;reversed", "difference:bilinear:loftup",
-          "difference;minuend=3;subtrahend=4", "loftup;components=3+4+5;flip=0+4;whiten",
-          "loftup;component=2;range=-1.5..2.25", "loftup;range=-1..1+-2..2+0..0.5",
-          "loftup;sigmoid;mask=0:below:-0.25;basis=file:/a b/c.safetensors",
-          "loftup;percentiles=2.5+97.5;opacity=0.6;smooth", "attention;block=mean;by-value"}) {
+    for (const char* text : {"image",
+                             "lowres",
+                             "loftup",
+                             "attention",
+                             "attention:loftup@120,80",
+                             "attention@#2",
+                             "self-attention:cls",
+                             "self-attention@3,4;block=2;head=1",
+                             "similarity:lowres@1,2",
+                             "text",
+                             "text:loftup;query=a dog's nose?",
+                             "text;query=50%25 sky%2C sea%3B a%40b;map=turbo",
+                             "norm",
+                             "norm:bilinear;map=magma;reversed",
+                             "difference:bilinear:loftup",
+                             "difference;minuend=3;subtrahend=4",
+                             "loftup;components=3+4+5;flip=0+4;whiten",
+                             "loftup;component=2;range=-1.5..2.25",
+                             "loftup;range=-1..1+-2..2+0..0.5",
+                             "loftup;sigmoid;mask=0:below:-0.25;basis=file:/a b/c.safetensors",
+                             "loftup;percentiles=2.5+97.5;opacity=0.6;smooth",
+                             "attention;block=mean;by-value"}) {
         const auto pane = parsePane(text);
         ASSERT_TRUE(pane) << pane.error().message;
         EXPECT_EQ(textOf(*pane), text);
         EXPECT_EQ(*parsePane(textOf(*pane)), *pane);
     }
+}
+
+TEST(PaneView, KeepsTextsWithSeparators) {
+    PaneView pane = paneOf(Kind::Text, "lowres");
+    pane.text = "trees, and; 100 % sky = caf\u00e9@night";
+    const auto panes = parsePanes("image," + textOf(pane) + ",lowres");
+    ASSERT_TRUE(panes) << panes.error().message;
+    ASSERT_EQ(panes->size(), 3U);
+    EXPECT_EQ((*panes)[1], pane);
+    EXPECT_THAT(errorOf("text;query=%2"), HasSubstr("no option"));
+    EXPECT_THAT(errorOf("loftup;query=a dog"), HasSubstr("no option"));
 }
 
 TEST(PaneView, WritesWhatDiffersFromTheUsualColours) {

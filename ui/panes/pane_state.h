@@ -25,6 +25,7 @@ struct PaneState {
     int block = -1;               ///< of attention; -1: mean over all
     int head = -1;                ///< of attention; -1: mean over all
     bool ofClassToken = false;    ///< self-attention: of CLS instead of the picked patch
+    std::string text;             ///< that features are compared with: "a dog"
     int pick = 0;                 ///< number of the pick that the pane follows; 0: the active one
     bool singleComponent = false; ///< PCA: one component as a scalar map instead of false colours
     ScoreStyle scores;       ///< PCA as false colours; flips and whitening follow the two below

@@ -10,12 +10,13 @@ namespace {
 
 using Kind = PaneView::Kind;
 
-constexpr std::array<std::pair<Kind, const char*>, 7> kindKeys{{
+constexpr std::array<std::pair<Kind, const char*>, 8> kindKeys{{
     {Kind::Image, "photo"},
     {Kind::Features, "features"},
     {Kind::Attention, "attention"},
     {Kind::SelfAttention, "self-attention"},
     {Kind::Similarity, "similarity"},
+    {Kind::Text, "text"},
     {Kind::Norm, "norm"},
     {Kind::Difference, "difference"},
 }};
@@ -67,6 +68,7 @@ PaneView viewOf(const PaneState& pane, const std::vector<int>& places) {
         view.subtrahend = placeOf(pane.subtrahend, places);
     }
     view.pick = pane.pick;
+    if (view.kind == Kind::Text) view.text = pane.text;
     view.ofClassToken = pane.ofClassToken;
     if (view.kind == Kind::Attention || view.kind == Kind::SelfAttention) {
         view.block = pane.block;
@@ -107,6 +109,7 @@ PaneState paneStateOf(const PaneView& view) {
     pane.minuend = view.minuend;
     pane.subtrahend = view.subtrahend;
     pane.pick = view.pick;
+    pane.text = view.text;
     pane.ofClassToken = view.ofClassToken;
     pane.block = view.block;
     pane.head = view.head;

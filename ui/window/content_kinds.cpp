@@ -301,6 +301,43 @@ PaneContent similarityContent(const PaneState& pane, const KindContext& context)
     return content;
 }
 
+// --- likeness to a text -----------------------------------------------------------------------
+
+std::vector<PaneChoice> textChoices(const KindContext& context, int changed) {
+    std::vector<PaneChoice> choices = methodChoices("text", true, context);
+    // A further map is of the same text.
+    for (const PaneState& pane : context.model.state().panes) {
+        if (pane.kind != "text" || pane.id == changed) continue;
+        for (PaneChoice& choice : choices)
+            choice.pane.text = pane.text;
+    }
+    return choices;
+}
+
+std::vector<MapRequest> textNeeds(const PaneState& pane, const KindContext&) {
+    if (pane.text.empty()) return {};
+    MapRequest request = requestOf(What::Text, pane.method);
+    request.text = pane.text;
+    return {request};
+}
+
+PaneContent textContent(const PaneState& pane, const KindContext& context) {
+    PaneContent content;
+    content.title = pane.text.empty()
+                        ? tr("Text")
+                        : QStringLiteral("\u201c%1\u201d").arg(QString::fromStdString(pane.text));
+    content.details = context.labelOf(pane.method);
+    content.unit = tr("cosine similarity");
+    content.message = tr("Write what to look for\nin the Inspector (T)");
+    if (!pane.text.empty()) content.message = waitingText(context);
+    content = scalarContent(onlyAnswer(textNeeds(pane, context), context), content);
+    const auto method = std::ranges::find(context.methods, pane.method,
+                                          [](const UsableMethod& each) { return each.info.key; });
+    if (method != context.methods.end() && !method->info.averagesTokens)
+        content.details += tr(", leaves the space of texts");
+    return content;
+}
+
 std::vector<PaneChoice> normChoices(const KindContext& context, int) {
     return methodChoices("norm", true, context);
 }
@@ -400,6 +437,10 @@ const std::vector<ContentKind>& contentKinds() {
         {"similarity", tr("Similarity"),
          tr("Cosine similarity of every feature to the picked pixel's."), false, false, true,
          similarityChoices, similarityNeeds, similarityContent},
+        {"text", tr("Likeness to a text"),
+         tr("Cosine similarity of every feature to a text (CLIP, SigLIP); upsamplers that do not "
+            "average tokens leave the space that texts share, so that their maps may mean little."),
+         false, false, false, textChoices, textNeeds, textContent},
         {"norm", tr("Norm"), tr("Length of every feature vector."), false, false, false,
          normChoices, normNeeds, normContent},
         {"difference", tr("Difference"),
@@ -430,7 +471,7 @@ PaneState paneShowing(std::string_view kind, const std::string& method) {
         pane.highPercent = 100;
     }
     if (entry.hasHeads) pane.block = lastBlock;
-    if (kind == "similarity") pane.scalar.map = ColorMap::Magma;
+    if (kind == "similarity" || kind == "text") pane.scalar.map = ColorMap::Magma;
     if (kind == "difference") pane.scalar.map = ColorMap::BlueRed;
     return pane;
 }
@@ -448,6 +489,7 @@ PaneState changedTo(const PaneState& pane, const PaneState& choice) {
         next.block = pane.block;
         next.head = pane.head;
         next.pick = pane.pick;
+        next.text = pane.text;
         next.opacity = pane.opacity;
         next.singleComponent = pane.singleComponent;
         next.scalar = pane.scalar;

@@ -36,9 +36,12 @@ Inspector::Inspector(PaneModel* model, Workspace* workspace, QWidget* parent)
     : QWidget(parent)
     , model_(model)
     , workspace_(workspace)
+    , text_(new TextField(model))
     , picks_(new PicksTable(model))
     , grid_(new AttentionGrid) {
     auto* layout = new QVBoxLayout(this);
+    layout->addWidget(text_);
+    layout->addSpacing(4);
     headingIn(layout, tr("Values"))
         ->setToolTip(tr("Of every pane at the cursor and at each pick."));
     layout->addWidget(picks_);

@@ -5,6 +5,7 @@
 #include "ui/panes/pane_model.h"
 #include "ui/window/attention_grid.h"
 #include "ui/window/picks_table.h"
+#include "ui/window/text_field.h"
 #include "ui/window/workspace.h"
 
 #include <QWidget>
@@ -23,6 +24,7 @@ public:
     /// As shown: for tests and copying.
     QString attentionText() const;
     QString valuesText() const;
+    TextField* text() const { return text_; }
     PicksTable* picks() const { return picks_; }
 
 private:
@@ -32,6 +34,7 @@ private:
 
     PaneModel* model_;
     Workspace* workspace_;
+    TextField* text_;
     PicksTable* picks_;
     AttentionGrid* grid_;
     QLabel* attention_;

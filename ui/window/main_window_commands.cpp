@@ -282,6 +282,18 @@ void MainWindow::makeCommands() {
            tr("Puts all panels where they were at first")},
           [this] { restoreLayout(); });
 
+    c.add({"text.ask",
+           tr("Analyse"),
+           tr("Look for a &text..."),
+           tr("How much every feature resembles a text (CLIP, SigLIP), among the low-res features "
+              "and upsampled"),
+           {Keys(Qt::Key_T)}},
+          [this] {
+              showPanel("inspector");
+              inspector_->text()->setFocus(Qt::ShortcutFocusReason);
+              inspector_->text()->selectAll();
+          });
+
     c.add({"pane.maximise",
            pane,
            tr("&Maximise"),

@@ -303,7 +303,9 @@ void addPaneCommands(Commands& commands, PaneModel& model, Workspace& workspace,
 }
 
 QStringList analyseCommands() {
-    return {"basis.own",
+    return {"text.ask",
+            "",
+            "basis.own",
             "basis.shared",
             "basis.lock",
             "basis.file",
