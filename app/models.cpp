@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // loftscope models: which models are known, where they lie on this computer, and how to get them.
-#include "core/pipeline/models.h"
-
 #include "app/commands.h"
-#include "core/store/download.h"
+#include "core/pipeline/fetch_model.h"
 #include "core/store/model_places.h"
-#include "core/weights/tensor_file.h"
 
 #include <fmt/format.h>
 
@@ -71,18 +68,6 @@ Result<void> list(CommandContext& context) {
     return {};
 }
 
-/// That a file is the model that it is said to be, and not an error page.
-Result<void> checkModel(const KnownModel& model, const std::filesystem::path& path,
-                        const RunContext& context) {
-    LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path, context));
-    const RecognisedModel recognised = recogniseModel(file.tensors);
-    const auto* const upsampler = std::get_if<RecognisedUpsampler>(&recognised);
-    const bool fits = model.method.empty() ? std::holds_alternative<BackboneCandidate>(recognised)
-                                           : upsampler && upsampler->method == model.method;
-    if (fits) return {};
-    return fail(ErrorCode::Mismatch, fmt::format("It does not hold {}.", model.title));
-}
-
 Result<void> acceptLicence(const KnownModel& model, const GetOptions& options) {
     if (!model.restricted || options.acceptLicence) return {};
     if (isatty(STDIN_FILENO) == 0) {
@@ -114,37 +99,27 @@ Result<void> getOne(const std::string& name, const GetOptions& options, CommandC
             return {};
         }
     }
-    const std::string url = options.from.empty() ? std::string(model->url) : options.from;
-    if (url.empty()) {
-        // The sentence that says what to do instead.
-        LOFTSCOPE_TRY(const auto path, locateModel(name, places));
-        return fail(ErrorCode::Unsupported,
-                    fmt::format("{} comes with LoftScope: '{}'.", model->title, path.string()));
+    if (options.from.empty() && model->url.empty()) {
+        // Nothing to accept: the sentence says where it is instead.
+        LOFTSCOPE_TRY(const FetchedModel none, fetchModel(*model, {}, context.run));
     }
     std::fprintf(stderr, "%s: licence: %s\n", name.c_str(), std::string(model->licence).c_str());
     LOFTSCOPE_CHECK(acceptLicence(*model, options));
     const std::filesystem::path folder =
         options.folder.empty() ? places.own : std::filesystem::path(options.folder);
-    DownloadRequest request;
-    request.url = url;
-    request.destination = folder / keptFileName(*model);
-    request.sha256 = model->sha256;
-    request.proxy = options.proxy;
-    request.check = [&](const std::filesystem::path& path) {
-        return checkModel(*model, path, context.run);
-    };
-    LOFTSCOPE_TRY(const DownloadReport report, download(request, context.run));
+    LOFTSCOPE_TRY(const FetchedModel fetched,
+                  fetchModel(*model, {folder, options.from, options.proxy}, context.run));
+    const DownloadReport& report = fetched.report;
     context.result["models"].push_back({{"name", name},
-                                        {"path", request.destination.string()},
+                                        {"path", fetched.path.string()},
                                         {"fetched", true},
                                         {"bytes", report.bytes},
                                         {"resumed", report.resumed},
                                         {"sha256", report.sha256},
                                         {"checksum_published", report.checksumKnown}});
-    context.text += fmt::format("{}: {} bytes, SHA-256 {} ({})\n", request.destination.string(),
-                                report.bytes, report.sha256,
-                                report.checksumKnown ? "as published"
-                                                     : "its publisher gives none to compare with");
+    context.text += fmt::format(
+        "{}: {} bytes, SHA-256 {} ({})\n", fetched.path.string(), report.bytes, report.sha256,
+        report.checksumKnown ? "as published" : "its publisher gives none to compare with");
     return {};
 }
 

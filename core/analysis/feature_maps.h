@@ -19,8 +19,8 @@ using FieldWalk = std::function<void(
 /// Euclidean length of every feature: H x W. Throws what the walk throws.
 at::Tensor normMap(const FeatureField& field, const FieldWalk& walk);
 
-/// Cosine of `direction` (D) with what `seen` makes of every feature (C x h x w to D x h x w): H x W
-/// in -1..1; 0 where either is zero. Throws what the walk throws.
+/// Cosine of `direction` (D) with what `seen` makes of every feature (C x h x w to D x h x w): H x
+/// W in -1..1; 0 where either is zero. Throws what the walk throws.
 at::Tensor directionMap(const FeatureField& field, const at::Tensor& direction,
                         const std::function<at::Tensor(const at::Tensor&)>& seen,
                         const FieldWalk& walk);

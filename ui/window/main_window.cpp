@@ -12,6 +12,7 @@
 #include "ui/window/key_sheet.h"
 #include "ui/window/log_panel.h"
 #include "ui/window/model_panel.h"
+#include "ui/window/models_dialog.h"
 #include "ui/window/pane_commands.h"
 #include "ui/window/photo_folder.h"
 #include "ui/window/photo_strip.h"
@@ -304,6 +305,7 @@ void MainWindow::connectWorkspace() {
         if (visible) fillPhotoStrip();
     });
     connect(modelPanel_, &ModelPanel::openRequested, this, &MainWindow::choosePhoto);
+    connect(modelPanel_, &ModelPanel::listRequested, this, &MainWindow::showModels);
     connect(modelPanel_, &ModelPanel::summaryChanged, modelButton_, &QToolButton::setText);
     clock_.setInterval(250);
     connect(&clock_, &QTimer::timeout, this, &MainWindow::updateStatus);
@@ -522,6 +524,18 @@ void MainWindow::choosePhoto() {
                               .arg(globsOf(photoEndings() + clipEndings() + checkpointEndings() +
                                            QStringList{"loftscope"}))},
                [this](const QString& path) { openFile(path); });
+}
+
+void MainWindow::showModels() {
+    if (models_ == nullptr) {
+        models_ = new ModelsDialog([] { return modelPlaces(); }, {}, this);
+        connect(models_, &ModelsDialog::chosen, this, &MainWindow::openFile);
+    } else {
+        models_->refresh();
+    }
+    models_->show();
+    models_->raise();
+    models_->activateWindow();
 }
 
 void MainWindow::chooseFolder() {

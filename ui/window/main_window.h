@@ -29,6 +29,7 @@ class EvaluationPanel;
 class FigureExport;
 class LogPanel;
 class ModelPanel;
+class ModelsDialog;
 class PhotoStrip;
 class SessionKeeper;
 class StatisticsPanel;
@@ -113,6 +114,7 @@ private:
 
     void choosePhoto();
     void chooseFolder();
+    void showModels();
     void chooseEvaluation();
     void pastePicture();
     void copyValues();
@@ -147,6 +149,7 @@ private:
     ColorsPanel* colors_ = nullptr;
     PhotoStrip* photoStrip_ = nullptr;
     ModelPanel* modelPanel_ = nullptr;
+    ModelsDialog* models_ = nullptr; ///< made when it is asked for
     ComputePanel* computePanel_ = nullptr;
     StatisticsPanel* statisticsPanel_ = nullptr;
     LogPanel* log_ = nullptr;

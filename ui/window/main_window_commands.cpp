@@ -82,6 +82,13 @@ void MainWindow::makeCommands() {
     c.add({"file.open-evaluation", file, tr("Open &evaluation..."),
            tr("Shows the results.json of loftscope eval as a table and bars")},
           [this] { chooseEvaluation(); });
+    c.add(
+        {"file.models",
+         file,
+         tr("Mod&els..."),
+         tr("Published backbones and upsamplers: what lies on this computer, and fetching others"),
+         {Keys(Qt::CTRL | Qt::Key_M)}},
+        [this] { showModels(); });
     c.add({"file.next",
            file,
            tr("&Next photo"),
@@ -456,8 +463,8 @@ void MainWindow::makeMenus() {
     fillRecentMenu();
     fill(file, *commands_,
          {"", "file.next", "file.previous", "", "clip.from-folder", "clip.next", "clip.previous",
-          "clip.one-basis", "", "session.open", "session.save", "session.save-as", "",
-          "file.export", "file.export-now", "", "file.quit"});
+          "clip.one-basis", "", "file.models", "", "session.open", "session.save",
+          "session.save-as", "", "file.export", "file.export-now", "", "file.quit"});
     add(tr("&Edit"), QStringList{"edit.undo", "edit.redo", "", "edit.paste", "edit.copy-values",
                                  "edit.copy-figure", "edit.copy-picture", "edit.copy-command", "",
                                  "pick.pin", "pick.clear"} +

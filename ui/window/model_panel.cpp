@@ -53,13 +53,17 @@ ModelPanel::ModelPanel(QWidget* parent)
     tree_->header()->setSectionResizeMode(0, QHeaderView::ResizeToContents);
     auto* open = new QPushButton(tr("Open checkpoint..."));
     open->setToolTip(tr("Another backbone or upsampler: recognised from the file itself"));
+    auto* list = new QPushButton(tr("Models..."));
+    list->setToolTip(tr("Published models: what lies on this computer, and fetching others"));
     auto* copy = new QPushButton(tr("Copy"));
     copy->setToolTip(tr("Copies all of this as text, with whole paths and digests"));
     connect(open, &QPushButton::clicked, this, &ModelPanel::openRequested);
+    connect(list, &QPushButton::clicked, this, &ModelPanel::listRequested);
     connect(copy, &QPushButton::clicked, this,
             [this] { QGuiApplication::clipboard()->setText(text()); });
     auto* buttons = new QHBoxLayout;
     buttons->addWidget(open);
+    buttons->addWidget(list);
     buttons->addWidget(copy);
     buttons->addStretch(1);
     auto* layout = new QVBoxLayout(this);

@@ -27,6 +27,7 @@ public:
 Q_SIGNALS:
     void summaryChanged(const QString& summary);
     void openRequested();
+    void listRequested(); ///< of the models that are known
 
 private:
     void fill();
