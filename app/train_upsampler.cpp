@@ -23,6 +23,8 @@ struct UpsamplerOptions {
     int stage = 1;
     std::vector<std::int64_t> sizes;
     std::int64_t window = 0;
+    std::int64_t targetZoom = 1;
+    bool frozenNorms = false;
     std::int64_t hrSize = 0;
     std::string optimizer;
     double learningRate = 0;
@@ -50,6 +52,8 @@ Result<UpsamplerRecipe> recipeFrom(const UpsamplerOptions& options, at::ScalarTy
     recipe.accumulation = options.schedule.accumulation;
     if (!options.sizes.empty()) recipe.sizes = options.sizes;
     recipe.window = options.window;
+    recipe.targetZoom = options.targetZoom;
+    recipe.frozenNorms = options.frozenNorms;
     if (options.hrSize > 0) recipe.hrSize = options.hrSize;
     if (!options.optimizer.empty())
         recipe.optimizer.kind =
@@ -193,6 +197,16 @@ CommandBody addTrainUpsampler(CLI::App& train) {
                      "Stage 1: compute only a random window of this side of each input, under all "
                      "of its tokens; 0: the whole input")
         ->capture_default_str()
+        ->group("Recipe");
+    upsampler
+        ->add_option("--target-zoom", options->targetZoom,
+                     "Stage 1: make the target from what the backbone sees in the photo shown so "
+                     "many times larger; 1: from the tokens that LoftUp gets, as published")
+        ->capture_default_str()
+        ->group("Recipe");
+    upsampler
+        ->add_flag("--frozen-norms", options->frozenNorms,
+                   "BatchNorm keeps the statistics of --from, in training as at inference")
         ->group("Recipe");
     upsampler
         ->add_option("--hr-size", options->hrSize,

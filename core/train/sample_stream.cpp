@@ -13,6 +13,7 @@
 #include <map>
 #include <mutex>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -117,13 +118,27 @@ at::Tensor resampledLabels(const at::Tensor& labels, const Region& region, const
     return result;
 }
 
-/// Brightness, contrast and saturation, in place, clamped to 0..255.
-void jitterColors(std::vector<float>& pixels, double amount, CounterRandom& random) {
-    const auto brightness = static_cast<float>(random.uniform(1 - amount, 1 + amount));
-    const auto contrast = static_cast<float>(random.uniform(1 - amount, 1 + amount));
-    const auto saturation = static_cast<float>(random.uniform(1 - amount, 1 + amount));
-    const float mean =
+struct ColorChange {
+    float brightness = 1;
+    float contrast = 1;
+    float saturation = 1;
+    float mean = 0; ///< that contrast leaves as it is
+};
+
+ColorChange sampleColorChange(const std::vector<float>& pixels, double amount,
+                              CounterRandom& random) {
+    ColorChange change;
+    change.brightness = static_cast<float>(random.uniform(1 - amount, 1 + amount));
+    change.contrast = static_cast<float>(random.uniform(1 - amount, 1 + amount));
+    change.saturation = static_cast<float>(random.uniform(1 - amount, 1 + amount));
+    change.mean =
         std::accumulate(pixels.begin(), pixels.end(), 0.0F) / static_cast<float>(pixels.size());
+    return change;
+}
+
+/// In place, clamped to 0..255.
+void changeColors(std::vector<float>& pixels, const ColorChange& change) {
+    const auto [brightness, contrast, saturation, mean] = change;
     for (std::size_t i = 0; i + 2 < pixels.size(); i += 3) {
         const float gray = 0.299F * pixels[i] + 0.587F * pixels[i + 1] + 0.114F * pixels[i + 2];
         for (std::size_t c = 0; c < 3; ++c) {
@@ -132,6 +147,17 @@ void jitterColors(std::vector<float>& pixels, double amount, CounterRandom& rand
                 std::clamp(((saturated - mean) * contrast + mean) * brightness, 0.0F, 255.0F);
         }
     }
+}
+
+/// H x W x 3 floats in 0..255 as 3 x H x W in 0..1.
+at::Tensor pictureOf(const std::vector<float>& pixels, const Extent& extent) {
+    at::Tensor picture = at::empty({3, extent.height, extent.width});
+    auto* out = picture.mutable_data_ptr<float>();
+    for (std::int64_t i = 0; i < extent.area(); ++i) {
+        for (std::int64_t c = 0; c < 3; ++c)
+            out[c * extent.area() + i] = pixels[static_cast<std::size_t>(i * 3 + c)] / 255.0F;
+    }
+    return picture;
 }
 
 /// Photos in an order that changes every time through.
@@ -216,12 +242,17 @@ TrainingSample cutSample(const TrainingPhoto& photo, const Extent& extent,
             sample.segments.push_back(std::move(map));
     }
 
-    if (augmentation.colorJitter > 0) jitterColors(pixels, augmentation.colorJitter, random);
-    sample.picture = at::empty({3, extent.height, extent.width});
-    auto* out = sample.picture.mutable_data_ptr<float>();
-    for (std::int64_t i = 0; i < extent.area(); ++i) {
-        for (std::int64_t c = 0; c < 3; ++c)
-            out[c * extent.area() + i] = pixels[static_cast<std::size_t>(i * 3 + c)] / 255.0F;
+    std::optional<ColorChange> colors;
+    if (augmentation.colorJitter > 0) {
+        colors = sampleColorChange(pixels, augmentation.colorJitter, random);
+        changeColors(pixels, *colors);
+    }
+    sample.picture = pictureOf(pixels, extent);
+    if (augmentation.zoom > 1) {
+        const Extent larger{augmentation.zoom * extent.height, augmentation.zoom * extent.width};
+        std::vector<float> detailed = resampled(photo.pixels, region, larger);
+        if (colors) changeColors(detailed, *colors);
+        sample.large = pictureOf(detailed, larger);
     }
     return sample;
 }

@@ -35,6 +35,8 @@ struct Augmentation {
     /// coarsest, so one at a time is the default.
     bool allMaskMaps = false;
     bool masks = true; ///< otherwise samples have none
+    /// More than 1: samples have a `large` picture too, so many times as wide and as high.
+    std::int64_t zoom = 1;
     /// Of every map, by a stream; decided by draws of its own, so that runs with and without it see
     /// the same crops.
     MaskDamage maskDamage = {};
@@ -53,7 +55,8 @@ struct TrainingSample {
     std::int64_t index = 0;
     std::int64_t photo = 0; ///< which one of the source
     CropRegion region;
-    at::Tensor picture;               ///< 3 x H x W, fp32, 0..1
+    at::Tensor picture; ///< 3 x H x W, fp32, 0..1
+    at::Tensor large;   ///< the same in more detail, 3 x kH x kW for a zoom of k; else undefined
     std::vector<at::Tensor> segments; ///< H x W, int64: label maps as in segmentRefine
 };
 

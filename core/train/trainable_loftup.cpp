@@ -325,8 +325,9 @@ at::Tensor TrainableLoftUp::forward(const at::Tensor& normalised, const at::Tens
         const auto apply = [this, i, pass](const at::Tensor& input, const at::Tensor& keys) {
             return block(input, keys, i, pass);
         };
-        x = pass.checkpointing && pass.training ? recomputedInBackward(apply, x, tokens)
-                                                : apply(x, tokens);
+        x = pass.checkpointing && at::GradMode::is_enabled()
+                ? recomputedInBackward(apply, x, tokens)
+                : apply(x, tokens);
     }
     x = at::layer_norm(x, {spec_.dim}, parameter("upsampler.ca_transformer.norm.weight"),
                        parameter("upsampler.ca_transformer.norm.bias"), layerNormEps);

@@ -70,6 +70,11 @@ Result<void> UpsamplerRecipe::check(std::int64_t patch) const {
                         "side is a multiple of the patch of {} pixels, at least {}.",
                         window, patch, 2 * patch));
     }
+    if (targetZoom < 1 || targetZoom > 8 || (targetZoom > 1 && stage != 1)) {
+        return wrong(fmt::format("A target zoom of {} does not work: stage 1 takes 1 to 8, stage 2 "
+                                 "has its crops instead.",
+                                 targetZoom));
+    }
     return {};
 }
 
@@ -78,6 +83,8 @@ std::string UpsamplerRecipe::describe() const {
     std::string extras = window > 0 ? fmt::format(" window={}", window) : "";
     if (augmentation.maskDamage.any())
         extras += " mask_damage=" + augmentation.maskDamage.describe();
+    if (targetZoom > 1) extras += fmt::format(" target_zoom={}", targetZoom);
+    if (frozenNorms) extras += " norms=frozen";
     if (!coordinates) extras += " coordinates=hidden";
     return fmt::format(
         "stage={} seed={} batch={} accumulation={} sizes={} arithmetic={} optimizer={} "
@@ -113,6 +120,8 @@ UpsamplerTrainer::UpsamplerTrainer(UpsamplerRecipe recipe, const Backbone& backb
           student_.spec().channels, backbone.patch(),
           CounterRandom(recipe_.seed, RandomPurpose::Initialisation, 1), device))
     , optimizer_(trained(), recipe_.optimizer) {
+    recipe_.pass.training = !recipe_.frozenNorms;
+    recipe_.augmentation.zoom = recipe_.targetZoom;
     if (!recipe_.coordinates) student_.hideCoordinates();
     if (recipe_.stage == 2) teacher_ = student_.clone();
 }
@@ -268,6 +277,13 @@ BatchLoss UpsamplerTrainer::reconstruction(const at::Tensor& guidance, const Rec
          {"tv", tv.item<double>()}}};
 }
 
+at::Tensor UpsamplerTrainer::largePictures(const std::vector<TrainingSample>& samples) const {
+    std::vector<at::Tensor> pictures;
+    for (const TrainingSample& sample : samples)
+        pictures.push_back(sample.large);
+    return normalised(at::stack(pictures).to(device_));
+}
+
 BatchLoss UpsamplerTrainer::stageOne(const std::vector<TrainingSample>& samples,
                                      std::int64_t batchIndex) {
     std::vector<at::Tensor> pictures;
@@ -286,8 +302,10 @@ BatchLoss UpsamplerTrainer::stageOne(const std::vector<TrainingSample>& samples,
     at::Tensor target;
     {
         const c10::NoGradGuard noGrad;
+        const at::Tensor seen =
+            recipe_.targetZoom > 1 ? lowResolution(largePictures(samples)) : low;
         const at::Tensor bicubic = at::upsample_bicubic2d(
-            projectChannels(low, projection), {guidance.size(2), guidance.size(3)}, false);
+            projectChannels(seen, projection), {guidance.size(2), guidance.size(3)}, false);
         std::vector<at::Tensor> refined;
         for (std::size_t b = 0; b < samples.size(); ++b) {
             at::Tensor map = bicubic.select(0, static_cast<std::int64_t>(b));

@@ -42,6 +42,14 @@ struct UpsamplerRecipe {
     /// at the price of a small input.
     std::int64_t window = 0;
 
+    /// Stage 1: the mask-refined target is made of what the backbone sees in the photo shown so
+    /// many times as wide and as high: as many times finer tokens, from more detail where the photo
+    /// has it. 1: of the tokens that LoftUp gets, as published.
+    std::int64_t targetZoom = 1;
+    /// BatchNorm keeps the running statistics that it began with, in training as at inference;
+    /// small windows of few photos have statistics of their own.
+    bool frozenNorms = false;
+
     OptimizerOptions optimizer;
     double learningRate = 1e-4;
     LearningRateSchedule schedule;
@@ -120,6 +128,8 @@ private:
     /// gradients.
     at::Tensor lowResolution(const at::Tensor& guidance);
     at::Tensor normalised(const at::Tensor& pictures) const;
+    /// B x 3 x kH x kW: the samples' photos in the detail of the target, normalised.
+    at::Tensor largePictures(const std::vector<TrainingSample>& samples) const;
     std::int64_t sizeOf(std::int64_t batchIndex) const;
     StateDict trained() const;
 

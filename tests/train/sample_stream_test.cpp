@@ -6,6 +6,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
@@ -88,6 +89,26 @@ TEST(CutSample, ShowsPixelsAndMasksOfTheSamePlace) {
         EXPECT_TRUE(sample.segments[0].eq(0).logical_or(column.lt(35.6)).all().item<bool>());
         EXPECT_TRUE(sample.segments[0].eq(-1).logical_or(column.gt(34.4)).all().item<bool>());
         EXPECT_NEAR(sample.picture[2].mean().item<double>() * 255, 3, 1e-3);
+    }
+}
+
+TEST(CutSample, TheLargePictureShowsTheSamePlaceInTheSameColours) {
+    const TrainingPhoto photo = *GradientPhotos(5).load(3);
+    for (std::uint64_t i = 0; i < 20; ++i) {
+        Augmentation augmentation = plain();
+        augmentation.smallestShare = 0.3;
+        augmentation.largestStretch = 1.3;
+        augmentation.flips = true;
+        augmentation.colorJitter = 0.2;
+        const CounterRandom random(2, RandomPurpose::Augmentation, i);
+        EXPECT_FALSE(cutSample(photo, {20, 24}, augmentation, random).large.defined());
+        augmentation.zoom = 3;
+        const TrainingSample sample = cutSample(photo, {20, 24}, augmentation, random);
+        ASSERT_EQ(sample.large.sizes(), at::IntArrayRef({3, 60, 72}));
+        const at::Tensor reduced = at::avg_pool2d(sample.large.unsqueeze(0), {3, 3})[0];
+        // Inside, where neither resampling meets the border of the photo.
+        const at::Tensor difference = (reduced - sample.picture).abs();
+        EXPECT_LT(difference.slice(1, 2, 18).slice(2, 2, 22).max().item<double>(), 4e-3);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
 namespace loftscope {
@@ -43,6 +44,67 @@ TEST(UpsamplerTrainer, WindowsOfThePhotoTrainItToo) {
     const LossReport after = meanOf(trainer, 5);
     EXPECT_LT(after.at("mask"), 0.5 * before.at("mask"));
     EXPECT_LT(after.at("reconstruction"), 0.5 * before.at("reconstruction"));
+}
+
+/// Bright and dark squares half as wide as a patch: every token of the photo as it is sees the
+/// same.
+class FineSquares final : public PhotoSource {
+public:
+    std::int64_t size() const override { return 1; }
+    std::string name(std::int64_t) const override { return "squares"; }
+    Result<TrainingPhoto> load(std::int64_t) const override {
+        TrainingPhoto photo{at::empty({32, 32, 3}, at::kByte), {}};
+        auto* pixels = photo.pixels.mutable_data_ptr<std::uint8_t>();
+        for (std::int64_t i = 0; i < 32 * 32; ++i) {
+            const bool bright = (i % 32 / (toyPatch / 2) + i / 32 / (toyPatch / 2)) % 2 == 0;
+            std::fill_n(pixels + i * 3, 3, static_cast<std::uint8_t>(bright ? 200 : 50));
+        }
+        return photo;
+    }
+};
+
+TEST(UpsamplerTrainer, AZoomedTargetTeachesDetailThatTheTokensDoNotShow) {
+    const OneThread oneThread;
+    const PatchColors backbone;
+    const FineSquares photos;
+    UpsamplerRecipe recipe = toyRecipe(1);
+    recipe.augmentation.smallestShare = 1;
+    recipe.augmentation.largestStretch = 1;
+    recipe.augmentation.colorJitter = 0;
+    const auto contrastAfter = [&](std::int64_t zoom) {
+        recipe.targetZoom = zoom;
+        UpsamplerTrainer trainer(recipe, backbone, toyStudent(), photos, 1, at::kCPU);
+        meanOf(trainer, 60);
+        const c10::NoGradGuard noGrad;
+        const at::Tensor picture =
+            photos.load(0)->pixels.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat) / 255;
+        const at::Tensor low = trainer.student().channelNorm(
+            backbone.run(picture, {}, {})->tokens.values.unsqueeze(0));
+        const at::Tensor features = trainer.student().forward(low, picture, {});
+        const at::Tensor bright = features.select(2, 10).select(2, 10); // inside one square
+        const at::Tensor dark = features.select(2, 10).select(2, 14);   // of the one beside it
+        return (bright - dark).norm().item<double>() / features.norm(2, 1).mean().item<double>();
+    };
+    EXPECT_GT(contrastAfter(2), 4 * contrastAfter(1));
+}
+
+TEST(UpsamplerTrainer, FrozenNormsKeepTheirStatistics) {
+    const OneThread oneThread;
+    const PatchColors backbone;
+    const Discs photos(2);
+    UpsamplerTrainer first(toyRecipe(1), backbone, toyStudent(), photos, 1, at::kCPU);
+    meanOf(first, 2);
+    UpsamplerRecipe recipe = toyRecipe(1);
+    recipe.frozenNorms = true;
+    UpsamplerTrainer second(recipe, backbone, first.student().clone(), photos, 1, at::kCPU);
+    meanOf(second, 2);
+    const StateDict before = first.student().state();
+    const StateDict after = second.student().state();
+    const std::string norm = "upsampler.first_conv.2.";
+    EXPECT_GT(before.at(norm + "running_mean").abs().max().item<double>(), 0);
+    EXPECT_TRUE(after.at(norm + "running_mean").equal(before.at(norm + "running_mean")));
+    EXPECT_TRUE(after.at(norm + "running_var").equal(before.at(norm + "running_var")));
+    EXPECT_FALSE(after.at(norm + "weight").equal(before.at(norm + "weight")));
 }
 
 TEST(UpsamplerTrainer, StageTwoBringsTheStudentsAffinitiesToTheTeachers) {
@@ -128,6 +190,11 @@ TEST(UpsamplerRecipe, ChecksSizesAgainstThePatch) {
     EXPECT_NE(recipe.check(14).error().message.find("225"), std::string::npos);
     recipe = UpsamplerRecipe::published(2, 16);
     recipe.hrSize = 448;
+    EXPECT_FALSE(recipe.check(16));
+    recipe = UpsamplerRecipe::published(1, 16);
+    recipe.targetZoom = 3;
+    EXPECT_TRUE(recipe.check(16));
+    recipe.targetZoom = 0;
     EXPECT_FALSE(recipe.check(16));
 }
 
