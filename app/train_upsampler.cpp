@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // loftscope train upsampler: LoftUp's two stages for any backbone.
 #include "app/train_options.h"
+#include "core/train/local_start.h"
 #include "core/train/training_preview.h"
 #include "core/train/upsampler_trainer.h"
 #include "core/weights/recognise.h"
@@ -25,6 +26,9 @@ struct UpsamplerOptions {
     std::int64_t window = 0;
     std::int64_t targetZoom = 1;
     bool frozenNorms = false;
+    bool localStart = false;
+    std::int64_t frequencies = 0; ///< 0: as published, or as a local start needs them
+    std::int64_t tokenFrequencies = 0;
     std::int64_t hrSize = 0;
     std::string optimizer;
     double learningRate = 0;
@@ -87,7 +91,11 @@ Result<TrainableLoftUp> studentFor(const UpsamplerOptions& options, const Backbo
             return fail(ErrorCode::InvalidArgument,
                         "Stage 2 starts from the weights of stage 1: name them with --from.");
         }
-        const LoftUpSpec spec = publishedLoftUp(channels);
+        LoftUpSpec spec = publishedLoftUp(channels);
+        if (options.localStart) spec.frequencies = spec.lrFrequencies = localStartFrequencies;
+        if (options.frequencies > 0) spec.frequencies = options.frequencies;
+        if (options.tokenFrequencies > 0) spec.lrFrequencies = options.tokenFrequencies;
+        spec.dim = channels + 2 * 2 * spec.lrFrequencies;
         if (spec.dim % spec.heads != 0) {
             return fail(
                 ErrorCode::Unsupported,
@@ -95,8 +103,10 @@ Result<TrainableLoftUp> studentFor(const UpsamplerOptions& options, const Backbo
                     "LoftUp needs a channel count that {} divides, but the backbone has {}.",
                     spec.heads, channels));
         }
-        return TrainableLoftUp::create(
+        TrainableLoftUp student = TrainableLoftUp::create(
             spec, CounterRandom(options.schedule.seed, RandomPurpose::Initialisation, 0), device);
+        if (options.localStart) LOFTSCOPE_CHECK(beginLocal(student.parameters(), spec));
+        return student;
     }
     LOFTSCOPE_TRY(const TensorFile file, readTensorFile(options.from));
     LOFTSCOPE_TRY(const LoftUpSpec spec, recogniseLoftUp(file.tensors));
@@ -154,9 +164,12 @@ CommandBody addTrainUpsampler(CLI::App& train) {
     declareSchedule(*upsampler, options->schedule);
     upsampler->add_option("--from", options->from,
                           "LoftUp weights to start from; needed by stage 2");
-    upsampler->add_option("--stage", options->stage, "1: masks and views; 2: self-distillation")
+    upsampler
+        ->add_option(
+            "--stage", options->stage,
+            "0: place alone, tokens in random order; 1: masks and views; 2: self-distillation")
         ->capture_default_str()
-        ->check(CLI::Range(1, 2));
+        ->check(CLI::Range(0, 2));
 
     upsampler
         ->add_option("--scales", options->scales,
@@ -205,8 +218,28 @@ CommandBody addTrainUpsampler(CLI::App& train) {
         ->capture_default_str()
         ->group("Recipe");
     upsampler
-        ->add_flag("--frozen-norms", options->frozenNorms,
-                   "BatchNorm keeps the statistics of --from, in training as at inference")
+        ->add_option("--frequencies", options->frequencies,
+                     "Of the pixels' code of place and colour, for fresh weights [published: 20; "
+                     "13 with --local-start]")
+        ->check(CLI::Range(2, 64))
+        ->group("Recipe");
+    upsampler
+        ->add_option("--token-frequencies", options->tokenFrequencies,
+                     "Of the tokens' code of place, for fresh weights [published: 5; 13 with "
+                     "--local-start]")
+        ->check(CLI::Range(2, 64))
+        ->group("Recipe");
+    CLI::Option* frozen =
+        upsampler
+            ->add_flag("--frozen-norms", options->frozenNorms,
+                       "BatchNorm keeps its statistics, in training as at inference: those of "
+                       "--from, or 0 and 1")
+            ->group("Recipe");
+    upsampler
+        ->add_flag("--local-start", options->localStart,
+                   "Fresh weights begin as a smooth interpolation of the tokens, not as noise")
+        ->needs(frozen)
+        ->excludes("--from")
         ->group("Recipe");
     upsampler
         ->add_option("--hr-size", options->hrSize,

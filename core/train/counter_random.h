@@ -23,6 +23,7 @@ enum class RandomPurpose : std::uint64_t {
     ProbePixels,
     Bootstrap,
     MaskDamage,
+    TokenOrder,
 };
 
 /// SplitMix64 (Steele, Lea and Flood 2014), started from a hash of its coordinates.

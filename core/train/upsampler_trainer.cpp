@@ -21,13 +21,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace loftscope {
 
 UpsamplerRecipe UpsamplerRecipe::published(int stage, std::int64_t patch) {
     UpsamplerRecipe recipe;
     recipe.stage = stage;
-    if (stage == 1) {
+    if (stage < 2) {
         recipe.optimizer.kind = OptimizerKind::NAdam;
         recipe.sizes = {224};
     } else {
@@ -45,8 +46,8 @@ Result<void> UpsamplerRecipe::check(std::int64_t patch) const {
     const auto wrong = [](std::string message) {
         return fail(ErrorCode::InvalidArgument, std::move(message));
     };
-    if (stage != 1 && stage != 2)
-        return wrong(fmt::format("There is no stage {}: use 1 or 2.", stage));
+    if (stage < 0 || stage > 2)
+        return wrong(fmt::format("There is no stage {}: use 0, 1 or 2.", stage));
     if (batch < 1 || accumulation < 1 || jitters < 1 || crops < 1 || projection < 1 ||
         emaEvery < 1) {
         return wrong(
@@ -64,11 +65,10 @@ Result<void> UpsamplerRecipe::check(std::int64_t patch) const {
                 "The teacher's photo ({}) must not be smaller than the input ({}).", hrSize, size));
         }
     }
-    if (window != 0 && (stage != 1 || window < 2 * patch || window % patch != 0)) {
-        return wrong(
-            fmt::format("A window of {} does not work: only stage 1 has windows, and their "
-                        "side is a multiple of the patch of {} pixels, at least {}.",
-                        window, patch, 2 * patch));
+    if (window != 0 && (stage == 2 || window < 2 * patch || window % patch != 0)) {
+        return wrong(fmt::format("A window of {} does not work: stage 2 has no windows, and their "
+                                 "side is a multiple of the patch of {} pixels, at least {}.",
+                                 window, patch, 2 * patch));
     }
     if (targetZoom < 1 || targetZoom > 8 || (targetZoom > 1 && stage != 1)) {
         return wrong(fmt::format("A target zoom of {} does not work: stage 1 takes 1 to 8, stage 2 "
@@ -284,6 +284,44 @@ at::Tensor UpsamplerTrainer::largePictures(const std::vector<TrainingSample>& sa
     return normalised(at::stack(pictures).to(device_));
 }
 
+BatchLoss UpsamplerTrainer::stageZero(const std::vector<TrainingSample>& samples,
+                                      std::int64_t batchIndex) {
+    std::vector<at::Tensor> pictures;
+    for (const TrainingSample& sample : samples)
+        pictures.push_back(sample.picture);
+    const at::Tensor guidance = normalised(at::stack(pictures).to(device_));
+    const at::Tensor seen = lowResolution(guidance);
+    // Another order for every photo; the same for all channels.
+    CounterRandom random(recipe_.seed, RandomPurpose::TokenOrder,
+                         static_cast<std::uint64_t>(batchIndex));
+    std::vector<at::Tensor> shuffled;
+    for (std::int64_t b = 0; b < seen.size(0); ++b) {
+        std::vector<std::int64_t> order(static_cast<std::size_t>(seen.size(2) * seen.size(3)));
+        std::iota(order.begin(), order.end(), 0);
+        for (std::size_t i = order.size(); i > 1; --i) {
+            std::swap(order[i - 1],
+                      order[static_cast<std::size_t>(random.below(static_cast<std::int64_t>(i)))]);
+        }
+        shuffled.push_back(seen.select(0, b)
+                               .flatten(1)
+                               .index_select(1, at::tensor(order).to(device_))
+                               .view({seen.size(1), seen.size(2), seen.size(3)}));
+    }
+    const at::Tensor low = at::stack(shuffled);
+    const Extent extent{guidance.size(2), guidance.size(3)};
+    const Rect window = windowOf(extent, batchIndex);
+    const at::Tensor features = student_.forward(low, guidance, recipe_.pass, window);
+    at::Tensor target;
+    {
+        const c10::NoGradGuard noGrad;
+        target = at::upsample_bilinear2d(low, {extent.height, extent.width}, false)
+                     .narrow(2, window.y, window.height)
+                     .narrow(3, window.x, window.width);
+    }
+    const at::Tensor place = at::mse_loss(features, target);
+    return {place, {{"place", place.item<double>()}, {"variance", target.var().item<double>()}}};
+}
+
 BatchLoss UpsamplerTrainer::stageOne(const std::vector<TrainingSample>& samples,
                                      std::int64_t batchIndex) {
     std::vector<at::Tensor> pictures;
@@ -409,6 +447,7 @@ Result<StepReport> UpsamplerTrainer::step(const RunContext& context) {
                 LOFTSCOPE_TRY(TrainingSample sample, stream_->next());
                 samples.push_back(std::move(sample));
             }
+            if (recipe_.stage == 0) return stageZero(samples, batchIndex);
             return recipe_.stage == 2 ? stageTwo(samples, batchIndex)
                                       : stageOne(samples, batchIndex);
         };

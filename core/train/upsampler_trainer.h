@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// LoftUp's two training stages (paper, section 3) for any backbone.
+// LoftUp's two training stages (paper, section 3) for any backbone, and one before them.
 //
+// Stage 0 (this project's): the tokens of a photo stand in random order, and the target is their
+// bilinear interpolation. Colours tell nothing then; all there is to learn is that a pixel takes
+// the tokens around it, which real tokens, alike as neighbours are, teach slowly.
 // Stage 1: high-resolution features must agree with the backbone's own features of slightly changed
 // views once they are down-sampled (multi-view reconstruction), and with bicubic features whose
 // masks were pulled together. Stage 2: an exponential average of the student is the teacher. It
@@ -85,7 +88,8 @@ struct UpsamplerRecipe {
     std::string describe() const;
 };
 
-/// Losses: "reconstruction", "tv", "mask" (stage 1), "affinity" (stage 2).
+/// Losses: "place" and the target's "variance" (stage 0); "reconstruction", "tv", "mask" (stage 1),
+/// "affinity" (stage 2).
 class UpsamplerTrainer final : public Trainer {
 public:
     /// `backbone` and `photos` must outlive the trainer. `device` is where the student lives.
@@ -114,6 +118,7 @@ public:
     const Backbone& backbone() const { return backbone_; }
 
 private:
+    BatchLoss stageZero(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
     BatchLoss stageOne(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
     BatchLoss stageTwo(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
     /// Multi-view reconstruction and total variation, common to both stages. `features`: of the

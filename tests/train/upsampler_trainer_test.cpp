@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Both stages end to end on a toy backbone: they learn, and a resumed run gives the numbers of an
 // uninterrupted one.
+#include "core/train/local_start.h"
 #include "core/train/upsampler_trainer.h"
 #include "tests/train/toy_training.h"
 
@@ -28,6 +29,26 @@ TEST(UpsamplerTrainer, StageOneLearnsOnePhotoInAFewSteps) {
     EXPECT_LT(after.at("mask"), 0.5 * before.at("mask"));
     EXPECT_LT(after.at("reconstruction"), 0.5 * before.at("reconstruction"));
     EXPECT_GT(before.at("tv"), 0);
+}
+
+TEST(UpsamplerTrainer, StageZeroTeachesThePlaceOfTokensInAnyOrder) {
+    const OneThread oneThread;
+    const PatchColors backbone;
+    const Discs photos(4);
+    UpsamplerRecipe recipe = toyRecipe(0);
+    recipe.frozenNorms = true;
+    LoftUpSpec spec = publishedLoftUp(8);
+    spec.frequencies = spec.lrFrequencies = localStartFrequencies;
+    spec.dim = spec.channels + 4 * spec.lrFrequencies;
+    TrainableLoftUp student =
+        TrainableLoftUp::create(spec, CounterRandom(5, RandomPurpose::Initialisation, 0));
+    ASSERT_TRUE(beginLocal(student.parameters(), spec));
+    UpsamplerTrainer trainer(recipe, backbone, std::move(student), photos, 1, at::kCPU);
+    const LossReport before = meanOf(trainer, 3);
+    meanOf(trainer, 60);
+    const LossReport after = meanOf(trainer, 3);
+    EXPECT_LT(after.at("place"), 0.5 * before.at("place"));
+    EXPECT_LT(after.at("place"), 0.25 * after.at("variance"));
 }
 
 TEST(UpsamplerTrainer, WindowsOfThePhotoTrainItToo) {

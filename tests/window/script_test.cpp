@@ -3,6 +3,7 @@
 #include "tests/window/window_fixture.h"
 
 #include <QDockWidget>
+#include <QFile>
 #include <QJsonArray>
 #include <QJsonDocument>
 #include <QJsonObject>
@@ -48,6 +49,41 @@ TEST_F(ScriptTest, MouseAndKeys) {
     const auto after = window->canvas().transformOf(1).widgetFromPixel(glm::dvec2{50, 30});
     EXPECT_LT(after.x, before.x - 4);
     EXPECT_EQ(pixel(), (Pixel{60, 10})) << "the pick stays";
+}
+
+TEST_F(ScriptTest, FrameTimesOfPanesThatReallyZoomAndPan) {
+    open(madeUpPhoto("a.png", 96, 64));
+    const double zoom = window->canvas().zoomOf(1);
+    double largestZoom = 0;
+    double largestShift = 0;
+    const auto start = window->canvas().transformOf(1).widgetFromPixel(glm::dvec2{48, 32});
+    QObject::connect(&window->canvas(), &CanvasWidget::viewChanged, [&] {
+        largestZoom = std::max(largestZoom, window->canvas().zoomOf(1));
+        const auto now = window->canvas().transformOf(1).widgetFromPixel(glm::dvec2{48, 32});
+        largestShift = std::max(largestShift, std::abs(now.y - start.y));
+    });
+    const QString path = folder.filePath("frames.json");
+    const std::string json =
+        R"([{"do": "frames", "pane": 1, "count": 12, "file": ")" + path.toStdString() + R"("}])";
+    ASSERT_TRUE(play(json.c_str()));
+    EXPECT_GT(largestZoom, 1.5 * zoom);
+    EXPECT_GT(largestShift, 10);
+    EXPECT_NEAR(window->canvas().zoomOf(1), zoom, 1e-3 * zoom);
+    QFile file(path);
+    ASSERT_TRUE(file.open(QIODevice::ReadOnly));
+    const QJsonObject result = QJsonDocument::fromJson(file.readAll()).object();
+    EXPECT_EQ(result["frames"].toInt(), 12);
+    EXPECT_EQ(result["panes"].toInt(), static_cast<int>(window->model().state().panes.size()));
+    for (const char* clock : {"wall_ms", "processor_ms"}) {
+        const QJsonObject times = result[clock].toObject();
+        EXPECT_GT(times["median"].toDouble(), 0) << clock;
+        EXPECT_LE(times["median"].toDouble(), times["p95"].toDouble()) << clock;
+        EXPECT_LE(times["p95"].toDouble(), times["largest"].toDouble()) << clock;
+    }
+    EXPECT_THAT(errorOf(R"([{"do": "frames", "pane": 1, "file": "/no/such/folder/f.json"}])"),
+                HasSubstr("could not be written"));
+    EXPECT_THAT(errorOf(R"([{"do": "frames", "pane": 13, "file": "f.json"}])"),
+                HasSubstr("not on screen"));
 }
 
 TEST_F(ScriptTest, CommandsPanelsThemesAndFiles) {

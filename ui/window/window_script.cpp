@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ui/window/window_script.h"
 
+#include "ui/window/frame_times.h"
 #include "ui/window/main_window.h"
 
 #include <QAction>
@@ -15,6 +16,7 @@
 #include <QMouseEvent>
 #include <QPainter>
 #include <QPixmap>
+#include <QSaveFile>
 #include <QTimer>
 #include <QWheelEvent>
 #include <fmt/format.h>
@@ -303,6 +305,23 @@ Result<void> playScreenshot(MainWindow& window, const QJsonObject& step) {
     return {};
 }
 
+Result<void> playFrames(MainWindow& window, const QJsonObject& step) {
+    const int pane = window.model().idAt(step["pane"].toInt() - 1);
+    if (pane == 0 || window.canvas().pictureOf(pane).empty())
+        return wrong(fmt::format("pane {} is not on screen", step["pane"].toInt()));
+    const int count = step["count"].toInt(90);
+    if (count < 3) return wrong("'count' is at least 3 frames");
+    const QJsonDocument result(describeFrames(window, measureFrames(window, pane, count)));
+    QSaveFile file(step["file"].toString());
+    const QByteArray text = result.toJson();
+    if (!file.open(QIODevice::WriteOnly) || file.write(text) != text.size() || !file.commit())
+        return fail(ErrorCode::WriteFailed,
+                    fmt::format("the frame times '{}' could not be written: {}",
+                                step["file"].toString().toStdString(),
+                                file.errorString().toStdString()));
+    return {};
+}
+
 Result<void> playQuit(MainWindow& window, const QJsonObject& /*step*/) {
     window.close();
     return {};
@@ -335,6 +354,7 @@ const std::vector<StepKind>& stepKinds() {
         {"wait-idle", {{"seconds", Number, false}}, playWaitIdle},
         {"wait", {{"seconds", Number}}, playWait},
         {"screenshot", {{"file", Text}, {"of", Text, false}}, playScreenshot},
+        {"frames", {{"pane", Number}, {"file", Text}, {"count", Number, false}}, playFrames},
         {"quit", {}, playQuit},
     };
     return kinds;

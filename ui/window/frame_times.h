@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// How long the panes take to paint while a user zooms and pans.
+#pragma once
+
+#include "core/base/error.h"
+
+#include <QString>
+
+#include <vector>
+
+class QJsonObject;
+
+namespace loftscope {
+
+class MainWindow;
+
+struct FrameTimes {
+    std::vector<double> wallMs;      ///< of each frame: event, painting, and the driver's work
+    std::vector<double> processorMs; ///< the same, in time of all the program's threads
+};
+
+/// Paints `count` frames, one after each wheel or drag event on the pane with this id: zoom in at
+/// its middle, pan, zoom out again. The view ends where it began, but for rounding.
+FrameTimes measureFrames(MainWindow& window, int pane, int count);
+
+/// Medians, 95th percentiles and largest values, with the renderer, the panes and the size of the
+/// canvas in device pixels that they belong to.
+QJsonObject describeFrames(MainWindow& window, const FrameTimes& times);
+
+} // namespace loftscope
