@@ -480,7 +480,8 @@ Result<void> renderVideo(const Options& options, CommandContext& context) {
     if (!namesVideoOutput(options.video))
         return fail(ErrorCode::InvalidArgument,
                     fmt::format("Cannot tell the format of the video '{}': let the name end in "
-                                ".mp4, .webm or .avi.",
+                                ".mp4, .webm or .avi, or give a name without ending for a folder "
+                                "of pictures.",
                                 options.video));
     LOFTSCOPE_TRY(const auto clip, openClip(options.photos.front()));
     LOFTSCOPE_TRY(Work work, prepare(options, context));
@@ -766,9 +767,11 @@ void addRenderCommand(CommandLine& line) {
     command->add_option("--inset", options->insets,
                         "x,y,w,h in pixels of the photo: a part to enlarge in every pane; may be "
                         "given several times");
-    command->add_option("--figure", options->figure,
-                        "A file of docs/figures.md, or a preset: comparison, matrix (one figure, "
-                        "a row per photo), attention, teaser; other options change it");
+    command->add_option(
+        "--figure", options->figure,
+        "A file of docs/figures.md, what such a file says in braces, or a preset: comparison, "
+        "matrix (one figure, "
+        "a row per photo), attention, teaser; other options change it");
     command->add_option("--figure-out", options->figureOut,
                         "Write what --figure could read to make the same figure again");
     command->add_option("--text", options->texts,
@@ -814,7 +817,8 @@ void addRenderCommand(CommandLine& line) {
                         "Instead: one self-contained HTML page of all photos, with panes that zoom "
                         "together, metrics and attention");
     command->add_option("--video", options->video,
-                        "Instead: a video (.mp4, .webm, .avi) of a clip, with one PCA basis and "
+                        "Instead: a video (.mp4, .webm, .avi; a name without ending: a folder of "
+                        "PNG) of a clip, with one PCA basis and "
                         "one range of colours for all frames");
     command->add_flag("--wipe", options->wipe,
                       "Of a video: first and last pane in one picture, with an edge that wanders");

@@ -3,7 +3,6 @@
 
 #include "core/backbone/position_table.h"
 #include "core/backbone/transformer.h"
-#include "core/base/guard.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
@@ -131,16 +130,12 @@ private:
 
 Result<std::unique_ptr<Backbone>> build(const StateDict& state, const Spec& spec,
                                         c10::Device device) {
-    return guarded("reading the backbone's weights", [&]() -> Result<std::unique_ptr<Backbone>> {
-        const VitNaming naming(state, namesOf(spec.layout), spec.prefix);
-        const StateDict canonical = applyRules(state, rulesFor(naming, spec).rules());
-        const WeightScope root(canonical);
-        std::vector<TransformerBlock> blocks =
-            readTransformerBlocks(root, spec.depth, spec.block, layerNormEps, device);
-        auto backbone = std::make_unique<Clip>(spec, root, std::move(blocks), device);
-        LOFTSCOPE_CHECK(requireComplete(root.account(), spec.name));
-        return backbone;
-    });
+    const VitNaming naming(state, namesOf(spec.layout), spec.prefix);
+    return buildTransformer(
+        state, rulesFor(naming, spec).rules(), spec.name, spec.depth, spec.block, layerNormEps,
+        device, [&](const WeightScope& root, std::vector<TransformerBlock> blocks) {
+            return std::make_unique<Clip>(spec, root, std::move(blocks), device);
+        });
 }
 
 } // namespace
@@ -163,21 +158,17 @@ Recognition<BackboneCandidate> recogniseClip(const StateDict& state,
                     fmt::format("This looks like CLIP's vision transformer, but {}.", reason));
     };
     const VitNaming naming(state, namesOf(spec.layout), spec.prefix);
-    const auto patch = naming.shape("patch_embed.proj.weight");
-    if (patch.size() != 4 || patch[1] != 3 || patch[2] != patch[3] || patch[2] < 1)
-        return unusable("its patch embedding is not for square RGB patches");
-    spec.patch = patch[2];
-    const std::int64_t width = patch[0];
-    spec.depth = naming.depth();
-    if (spec.depth == 0) return unusable("it has no blocks");
+    const auto outline = outlineOf(naming);
+    if (!outline) return unusable(outline.error());
+    spec.patch = outline->patch;
+    const std::int64_t width = outline->width;
+    spec.depth = outline->depth;
+    spec.block = outline->block;
     // Of open_clip's larger towers, H, g and bigG, all have 16 heads; others have 64 channels each.
     const bool large = width == 1280 || width == 1408 || width == 1664;
     spec.heads = large ? 16 : width / 64;
     if (spec.heads < 1 || width % spec.heads != 0)
         return unusable(fmt::format("its width {} does not divide into heads", width));
-    const auto block = blockShape(naming, width);
-    if (!block) return unusable("its first block has no MLP that is known here");
-    spec.block = *block;
     const auto positions = naming.shape("pos_embed");
     const auto side = squareRoot(positions.size() == 2 ? positions[0] - 1 : 0);
     if (!side) return unusable("its position table is not a square grid and a CLS token");

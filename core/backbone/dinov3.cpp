@@ -2,7 +2,6 @@
 #include "core/backbone/dinov3.h"
 
 #include "core/backbone/transformer.h"
-#include "core/base/guard.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
@@ -180,24 +179,20 @@ private:
 
 Result<std::unique_ptr<Backbone>> build(const StateDict& state, const Spec& spec,
                                         c10::Device device) {
-    return guarded("reading the backbone's weights", [&]() -> Result<std::unique_ptr<Backbone>> {
-        const StateDict complete = withKeyBiases(state, spec);
-        const VitNaming naming(complete, namesOf(spec.layout), spec.prefix);
-        const StateDict canonical = applyRules(complete, rulesFor(naming, spec).rules());
-        const WeightScope root(canonical);
-        std::vector<TransformerBlock> blocks =
-            readTransformerBlocks(root, spec.depth, spec.block, layerNormEps, device);
-        const std::int64_t c = spec.block.width;
-        for (TransformerBlock& block : blocks) {
-            if (!block.qkv.bias.defined()) continue;
-            // A copy: parameters may lie in the mapped file itself.
-            block.qkv.bias = block.qkv.bias.clone();
-            block.qkv.bias.slice(0, c, 2 * c).zero_();
-        }
-        auto backbone = std::make_unique<Dinov3>(spec, root, std::move(blocks), device);
-        LOFTSCOPE_CHECK(requireComplete(root.account(), spec.name));
-        return backbone;
-    });
+    const StateDict complete = withKeyBiases(state, spec);
+    const VitNaming naming(complete, namesOf(spec.layout), spec.prefix);
+    return buildTransformer(
+        complete, rulesFor(naming, spec).rules(), spec.name, spec.depth, spec.block, layerNormEps,
+        device, [&](const WeightScope& root, std::vector<TransformerBlock> blocks) {
+            const std::int64_t c = spec.block.width;
+            for (TransformerBlock& block : blocks) {
+                if (!block.qkv.bias.defined()) continue;
+                // A copy: parameters may lie in the mapped file itself.
+                block.qkv.bias = block.qkv.bias.clone();
+                block.qkv.bias.slice(0, c, 2 * c).zero_();
+            }
+            return std::make_unique<Dinov3>(spec, root, std::move(blocks), device);
+        });
 }
 
 } // namespace
@@ -228,13 +223,12 @@ Recognition<BackboneCandidate> recogniseDinov3(const StateDict& state,
                     fmt::format("This looks like a DINOv3 vision transformer, but {}.", reason));
     };
     const VitNaming naming(state, namesOf(spec.layout), spec.prefix);
-    const auto patch = naming.shape("patch_embed.proj.weight");
-    if (patch.size() != 4 || patch[1] != 3 || patch[2] != patch[3] || patch[2] < 1)
-        return unusable("its patch embedding is not for square RGB patches");
-    spec.patch = patch[2];
-    const std::int64_t width = patch[0];
-    spec.depth = naming.depth();
-    if (spec.depth == 0) return unusable("it has no blocks");
+    const auto outline = outlineOf(naming);
+    if (!outline) return unusable(outline.error());
+    spec.patch = outline->patch;
+    const std::int64_t width = outline->width;
+    spec.depth = outline->depth;
+    spec.block = outline->block;
     const std::int64_t ofHead = width == 4096 ? headWidthOf7B : headWidth;
     if (width < ofHead || width % ofHead != 0) {
         return unusable(
@@ -242,9 +236,6 @@ Recognition<BackboneCandidate> recogniseDinov3(const StateDict& state,
     }
     spec.heads = width / ofHead;
     // A gated MLP has names of its own here; its `up_proj` must not pass for a plain one's.
-    const auto block = blockShape(naming, width);
-    if (!block) return unusable("its first block has no MLP that is known here");
-    spec.block = *block;
     if (const auto gated = naming.shape("blocks.0.mlp.w12.weight"); gated.size() == 2) {
         spec.block.swiglu = true;
         spec.block.hidden = gated[0] / 2;

@@ -2,7 +2,6 @@
 #include "core/backbone/radio.h"
 
 #include "core/backbone/transformer.h"
-#include "core/base/guard.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
@@ -105,16 +104,12 @@ private:
 
 Result<std::unique_ptr<Backbone>> build(const StateDict& state, const Spec& spec,
                                         c10::Device device) {
-    return guarded("reading the backbone's weights", [&]() -> Result<std::unique_ptr<Backbone>> {
-        const VitNaming naming(state, names(), spec.prefix);
-        const StateDict canonical = applyRules(state, rulesFor(naming, spec).rules());
-        const WeightScope root(canonical);
-        std::vector<TransformerBlock> blocks =
-            readTransformerBlocks(root, spec.depth, spec.block, layerNormEps, device);
-        auto backbone = std::make_unique<Radio>(spec, root, std::move(blocks), device);
-        LOFTSCOPE_CHECK(requireComplete(root.account(), spec.name));
-        return backbone;
-    });
+    const VitNaming naming(state, names(), spec.prefix);
+    return buildTransformer(
+        state, rulesFor(naming, spec).rules(), spec.name, spec.depth, spec.block, layerNormEps,
+        device, [&](const WeightScope& root, std::vector<TransformerBlock> blocks) {
+            return std::make_unique<Radio>(spec, root, std::move(blocks), device);
+        });
 }
 
 /// The three numbers of `input_conditioner.NAME`; nothing where they are not there.

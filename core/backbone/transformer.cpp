@@ -72,6 +72,20 @@ std::vector<TransformerBlock> readTransformerBlocks(const WeightScope& root, std
     return blocks;
 }
 
+Result<std::unique_ptr<Backbone>> buildTransformer(
+    const StateDict& state, const std::vector<KeyRule>& rules, const std::string& name,
+    std::int64_t depth, const VitBlockShape& shape, double eps, c10::Device device,
+    const std::function<std::unique_ptr<Backbone>(const WeightScope& root,
+                                                  std::vector<TransformerBlock> blocks)>& make) {
+    return guarded("reading the backbone's weights", [&]() -> Result<std::unique_ptr<Backbone>> {
+        const StateDict canonical = applyRules(state, rules);
+        const WeightScope root(canonical);
+        auto backbone = make(root, readTransformerBlocks(root, depth, shape, eps, device));
+        LOFTSCOPE_CHECK(requireComplete(root.account(), name));
+        return backbone;
+    });
+}
+
 at::Tensor patchRows(const at::Tensor& picture, const at::Tensor& weight, const at::Tensor& bias) {
     return at::conv2d(picture, weight, bias, weight.size(2)).flatten(2)[0].t();
 }

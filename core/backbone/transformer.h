@@ -11,6 +11,9 @@
 
 #include <c10/core/Device.h>
 
+#include <functional>
+#include <memory>
+#include <string>
 #include <vector>
 
 namespace loftscope {
@@ -94,6 +97,14 @@ private:
     std::vector<TransformerBlock> blocks_;
     c10::Device device_;
 };
+
+/// A backbone from a file whose keys follow `rules`; `make` gets its parameters under canonical
+/// names and its blocks. Errors: Mismatch naming what is missing or misshapen.
+Result<std::unique_ptr<Backbone>> buildTransformer(
+    const StateDict& state, const std::vector<KeyRule>& rules, const std::string& name,
+    std::int64_t depth, const VitBlockShape& shape, double eps, c10::Device device,
+    const std::function<std::unique_ptr<Backbone>(const WeightScope& root,
+                                                  std::vector<TransformerBlock> blocks)>& make);
 
 /// What the activation makes of every number.
 at::Tensor activated(Activation activation, const at::Tensor& x);

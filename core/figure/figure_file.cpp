@@ -216,6 +216,12 @@ Result<FigurePlan> figureFromJson(const ordered_json& json, const std::vector<st
 
 Result<FigurePlan> readFigurePlan(const std::string& fileOrPreset,
                                   const std::vector<std::string>& methods) {
+    if (fileOrPreset.starts_with('{')) {
+        const std::string where = "the figure on the command line";
+        LOFTSCOPE_TRY(const ordered_json json,
+                      parseVersioned(fileOrPreset, format, figureFileVersion, where));
+        return figureFromJson(json, methods, where);
+    }
     const std::filesystem::path path = fileOrPreset;
     std::error_code ignored;
     if (!path.has_parent_path() && !path.has_extension() && !std::filesystem::exists(path, ignored))

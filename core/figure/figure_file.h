@@ -28,7 +28,8 @@ Result<FigurePlan> figureFromJson(const nlohmann::ordered_json& json,
                                   const std::vector<std::string>& methods,
                                   const std::string& where);
 
-/// A file, or the name of a preset. Errors: as above, NotFound, InvalidArgument (neither).
+/// A file, the name of a preset, or the text of a file itself: "{...}". Errors: as above, NotFound,
+/// InvalidArgument (neither).
 Result<FigurePlan> readFigurePlan(const std::string& fileOrPreset,
                                   const std::vector<std::string>& methods);
 Result<void> writeFigurePlan(const std::filesystem::path& path, const FigurePlan& plan);

@@ -40,10 +40,28 @@ std::uint32_t crcOf(std::string_view bytes) {
     return crc ^ 0xffffffffU;
 }
 
+std::string textOf(const std::map<std::string, std::string>& metadata) {
+    return nlohmann::json(metadata).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 std::string bigEndian(std::uint32_t number) {
     std::string bytes;
     for (const unsigned shift : {24U, 16U, 8U, 0U})
         bytes.push_back(static_cast<char>(number >> shift & 0xffU));
+    return bytes;
+}
+
+std::uint64_t littleEndian(std::string_view bytes) {
+    std::uint64_t number = 0;
+    for (std::size_t i = bytes.size(); i-- > 0;)
+        number = number << 8U | static_cast<std::uint8_t>(bytes[i]);
+    return number;
+}
+
+std::string littleEndian(std::uint64_t number, std::size_t size) {
+    std::string bytes;
+    for (std::size_t i = 0; i < size; ++i)
+        bytes.push_back(static_cast<char>(number >> 8 * i & 0xffU));
     return bytes;
 }
 
@@ -79,6 +97,33 @@ std::string withPngText(std::string_view png, std::string_view keyword, std::str
     return result;
 }
 
+std::string withExrText(std::string_view exr, std::string_view name, std::string_view text) {
+    // The header: attributes of name, type, size and value, ended by an empty name.
+    std::size_t end = 8; // magic number and version
+    while (end < exr.size() && exr[end] != '\0') {
+        for (int part = 0; part < 2; ++part)
+            end = exr.find('\0', end) + 1;
+        end += 4 + littleEndian(exr.substr(end, 4));
+    }
+    std::string attribute(name);
+    attribute.push_back('\0');
+    attribute.append("string");
+    attribute.push_back('\0');
+    attribute += littleEndian(text.size(), 4);
+    attribute.append(text);
+    std::string result(exr.substr(0, end));
+    result += attribute;
+    result.push_back('\0');
+    // Behind it the places of the blocks of lines, counted from the file's beginning; the first
+    // block follows the table.
+    const std::size_t table = end + 1;
+    const std::size_t first = littleEndian(exr.substr(table, 8));
+    for (std::size_t at = table; at < first; at += 8)
+        result += littleEndian(littleEndian(exr.substr(at, 8)) + attribute.size(), 8);
+    result += exr.substr(first);
+    return result;
+}
+
 Result<void> writeMapFile(const std::filesystem::path& path, const Extent& extent,
                           std::span<const float> values,
                           std::map<std::string, std::string> metadata) {
@@ -105,8 +150,10 @@ Result<void> writeMapFile(const std::filesystem::path& path, const Extent& exten
         if (ending == ".exr") {
             const cv::Mat map(height, width, CV_32F, const_cast<float*>(values.data()));
             LOFTSCOPE_TRY(const auto bytes, encoded(".exr", map));
-            LOFTSCOPE_CHECK(writeFile(path, std::as_bytes(std::span(bytes))));
-            return writeMetadataFile(path, metadata);
+            const std::string exr =
+                withExrText({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
+                            "loftscope", textOf(metadata));
+            return writeFile(path, std::as_bytes(std::span(exr.data(), exr.size())));
         }
         double low = std::numeric_limits<double>::infinity();
         double high = -low;
@@ -125,10 +172,9 @@ Result<void> writeMapFile(const std::filesystem::path& path, const Extent& exten
         metadata["low"] = fmt::format("{:.9g}", low);
         metadata["high"] = fmt::format("{:.9g}", high);
         LOFTSCOPE_TRY(const auto bytes, encoded(".png", map));
-        const std::string text =
-            nlohmann::json(metadata).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-        const std::string png = withPngText(
-            {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "loftscope", text);
+        const std::string png =
+            withPngText({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "loftscope",
+                        textOf(metadata));
         return writeFile(path, std::as_bytes(std::span(png.data(), png.size())));
     });
 }

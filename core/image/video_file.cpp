@@ -2,6 +2,7 @@
 #include "core/image/video_file.h"
 
 #include "core/base/guard.h"
+#include "core/image/encode.h"
 #include "core/image/opencv_quiet.h"
 
 #include <fmt/format.h>
@@ -24,20 +25,31 @@ std::vector<std::string> codecsOf(const std::string& ending) {
     return {};
 }
 
+/// Frames that can be read back. An encoder does not say that it could not write.
+std::int64_t framesIn(const fs::path& path) {
+    cv::VideoCapture capture(path.string());
+    std::int64_t frames = 0;
+    while (capture.isOpened() && capture.grab())
+        ++frames;
+    return frames;
+}
+
 } // namespace
 
 struct VideoSink::State {
     fs::path path;
     fs::path part;
-    Extent extent; // of the frames as they come
+    Extent extent;         // of the frames as they come
+    bool isFolder = false; // of pictures
     cv::VideoWriter writer;
+    std::int64_t frames = 0;
     bool finished = false;
 
     ~State() {
         if (finished) return;
         writer.release();
         std::error_code ignored;
-        fs::remove(part, ignored);
+        fs::remove_all(part, ignored);
     }
 };
 
@@ -48,7 +60,7 @@ VideoSink& VideoSink::operator=(VideoSink&&) noexcept = default;
 VideoSink::~VideoSink() = default;
 
 bool namesVideoOutput(const fs::path& path) {
-    return !codecsOf(path.extension().string()).empty();
+    return path.extension().empty() || !codecsOf(path.extension().string()).empty();
 }
 
 Result<VideoSink> VideoSink::create(const fs::path& path, const Extent& extent,
@@ -58,7 +70,8 @@ Result<VideoSink> VideoSink::create(const fs::path& path, const Extent& extent,
         if (!namesVideoOutput(path))
             return fail(ErrorCode::Unsupported,
                         fmt::format("Cannot tell the format of the video '{}': let the name end in "
-                                    ".mp4, .webm or .avi.",
+                                    ".mp4, .webm or .avi, or give a name without ending for a "
+                                    "folder of pictures.",
                                     path.string()));
         const fs::path folder = path.parent_path();
         std::error_code ignored;
@@ -72,6 +85,20 @@ Result<VideoSink> VideoSink::create(const fs::path& path, const Extent& extent,
         // The ending tells OpenCV the container.
         state->part = folder / ("part." + path.filename().string());
         state->extent = extent;
+        if (ending.empty()) {
+            state->isFolder = true;
+            if (fs::exists(path, ignored))
+                return fail(ErrorCode::WriteFailed,
+                            fmt::format("There is a '{}' already: choose another folder for the "
+                                        "pictures.",
+                                        path.string()));
+            fs::remove_all(state->part, ignored);
+            if (!fs::create_directory(state->part, ignored))
+                return fail(ErrorCode::WriteFailed,
+                            fmt::format("The folder '{}' cannot be made: choose another place.",
+                                        path.string()));
+            return VideoSink(std::move(state));
+        }
         const cv::Size size(static_cast<int>(extent.width / 2 * 2),
                             static_cast<int>(extent.height / 2 * 2));
         for (const std::string& codec : codecsOf(ending)) {
@@ -81,7 +108,8 @@ Result<VideoSink> VideoSink::create(const fs::path& path, const Extent& extent,
         }
         return fail(ErrorCode::Unsupported,
                     fmt::format("No codec for {} of {} x {} pixels is installed, or '{}' cannot be "
-                                "written: use .avi, or another folder.",
+                                "written: use .avi, or a name without ending for a folder of "
+                                "pictures.",
                                 ending, size.width, size.height, path.string()));
     });
 }
@@ -94,6 +122,8 @@ Result<void> VideoSink::write(const Image& frame) {
                                     "pictures must have one size.",
                                     frame.width(), frame.height(), state_->extent.width,
                                     state_->extent.height));
+        if (state_->isFolder)
+            return writeImage(state_->part / fmt::format("{:05}.png", ++state_->frames), frame);
         cv::Mat picture(static_cast<int>(frame.height() / 2 * 2),
                         static_cast<int>(frame.width() / 2 * 2), CV_8UC3);
         for (int y = 0; y < picture.rows; ++y) {
@@ -104,6 +134,7 @@ Result<void> VideoSink::write(const Image& frame) {
                     to[3 * x + c] = from[3 * x + 2 - c];
         }
         state_->writer.write(picture);
+        ++state_->frames;
         return {};
     });
 }
@@ -111,10 +142,11 @@ Result<void> VideoSink::write(const Image& frame) {
 Result<void> VideoSink::finish() {
     state_->writer.release();
     std::error_code failed;
-    const bool whole = fs::file_size(state_->part, failed) > 0 && !failed;
+    const bool whole = state_->isFolder || framesIn(state_->part) >= state_->frames;
     if (whole) fs::rename(state_->part, state_->path, failed);
     state_->finished = whole && !failed;
     if (state_->finished) return {};
+    fs::remove_all(state_->part, failed);
     return fail(ErrorCode::WriteFailed,
                 fmt::format("The video '{}' could not be written: check space and permissions.",
                             state_->path.string()));

@@ -14,9 +14,10 @@ namespace loftscope {
 /// one removes itself.
 class VideoSink {
 public:
-    /// By the ending: .mp4 (H.264, else MPEG-4), .webm (VP9, else VP8), .avi (Motion JPEG, which is
-    /// always there). Sides are cut to even numbers, as codecs want them. Errors: Unsupported (the
-    /// ending, or no codec for it, naming what works), WriteFailed.
+    /// By the ending; without one a folder of PNG pictures, which needs no codec. .mp4 (H.264, else
+    /// MPEG-4), .webm (VP9, else VP8), .avi (Motion JPEG, which is always there). Sides are cut to
+    /// even numbers, as codecs want them. Errors: Unsupported (the ending, or no codec for it,
+    /// naming what works), WriteFailed.
     static Result<VideoSink> create(const std::filesystem::path& path, const Extent& extent,
                                     double framesPerSecond);
     VideoSink(VideoSink&&) noexcept;

@@ -119,7 +119,7 @@ for (const group of document.querySelectorAll(".panes")) {
       held = now;
       show();
     });
-    view.addEventListener("pointerup", () => { held = null; });
+    for (const end of ["pointerup", "pointercancel"]) view.addEventListener(end, () => { held = null; });
     view.addEventListener("dblclick", event => zoom > 1 ? (zoom = 1, show()) : zoomAt(4, ...place(event)));
   }
   addEventListener("resize", show);

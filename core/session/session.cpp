@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/session/session.h"
 
+#include "core/figure/figure_file.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -71,6 +74,57 @@ std::string quotedForShell(const std::string& word) {
     return quoted;
 }
 
+namespace {
+
+/// What options of the command line can say of a plan.
+FigurePlan plainPlan(const FigurePlan& plan) {
+    FigurePlan plain;
+    for (const PlannedPane& pane : plan.panes)
+        plain.panes.push_back({pane.view, std::nullopt, std::nullopt});
+    for (std::size_t i = 0; i < plan.picks.size(); ++i)
+        plain.picks.push_back({plan.picks[i].at, std::to_string(i + 1), colorOfPick(i)});
+    for (std::size_t i = 0; i < plan.insets.size(); ++i) {
+        PlannedInset inset;
+        inset.part = plan.insets[i].part;
+        inset.color = colorOfInset(i);
+        plain.insets.push_back(inset);
+    }
+    plain.activePick = plan.activePick;
+    plain.texts = plan.texts;
+    plain.crop = plan.crop;
+    plain.columns = plan.columns;
+    plain.title = plan.title;
+    plain.look.widthMm = plan.look.widthMm;
+    return plain;
+}
+
+/// A plain plan as options.
+void appendPlan(std::string& command, const FigurePlan& plan) {
+    const auto word = [&](std::string_view option, const std::string& text) {
+        command.append(fmt::format(" {} {}", option, quotedForShell(text)));
+    };
+    std::vector<std::string> panes;
+    for (const PlannedPane& pane : plan.panes)
+        panes.push_back(textOf(pane.view));
+    if (!panes.empty()) word("--panes", fmt::format("{}", fmt::join(panes, ",")));
+    for (const std::string& text : plan.texts)
+        word("--text", text);
+    for (const PlannedPick& pick : plan.picks)
+        command += fmt::format(" --pick {},{}", pick.at.x, pick.at.y);
+    if (plan.activePick > 1) command += fmt::format(" --active-pick {}", plan.activePick);
+    for (const PlannedInset& inset : plan.insets)
+        command += fmt::format(" --inset {},{},{},{}", inset.part.x, inset.part.y, inset.part.width,
+                               inset.part.height);
+    if (plan.crop)
+        command += fmt::format(" --crop {},{},{},{}", plan.crop->x, plan.crop->y, plan.crop->width,
+                               plan.crop->height);
+    if (plan.columns > 0) command += fmt::format(" --columns {}", plan.columns);
+    if (plan.look.widthMm > 0) command += fmt::format(" --width-mm {}", plan.look.widthMm);
+    if (!plan.title.empty()) word("--title", plan.title);
+}
+
+} // namespace
+
 std::string renderCommand(const Session& session, const std::filesystem::path& out) {
     const FigurePlan plan = figureOf(session);
     std::string command = "loftscope render";
@@ -82,7 +136,6 @@ std::string renderCommand(const Session& session, const std::filesystem::path& o
     if (session.isClip) command += fmt::format(" --frame {}", session.frame);
     command += " -b";
     word(session.backbone.path.empty() ? "BACKBONE" : session.backbone.path.string());
-    std::vector<std::string> panes;
     for (const std::string& method : methodsOf(plan.panes)) {
         const auto weights = session.upsamplers.find(method);
         command += " -u";
@@ -93,25 +146,13 @@ std::string renderCommand(const Session& session, const std::filesystem::path& o
     command += fmt::format(" --size {}", session.inputSize);
     if (session.outputSize > 0) command += fmt::format(" --output-size {}", session.outputSize);
     if (session.precision != "fp32") command += fmt::format(" --precision {}", session.precision);
-    for (const PlannedPane& pane : plan.panes)
-        panes.push_back(textOf(pane.view));
-    if (!panes.empty()) {
-        command += " --panes";
-        word(fmt::format("{}", fmt::join(panes, ",")));
-    }
-    for (const PlannedPick& pick : plan.picks)
-        command += fmt::format(" --pick {},{}", pick.at.x, pick.at.y);
-    if (plan.activePick > 1) command += fmt::format(" --active-pick {}", plan.activePick);
-    for (const PlannedInset& inset : plan.insets)
-        command += fmt::format(" --inset {},{},{},{}", inset.part.x, inset.part.y, inset.part.width,
-                               inset.part.height);
-    if (plan.crop)
-        command += fmt::format(" --crop {},{},{},{}", plan.crop->x, plan.crop->y, plan.crop->width,
-                               plan.crop->height);
-    if (plan.columns > 0) command += fmt::format(" --columns {}", plan.columns);
-    if (!plan.title.empty()) {
-        command += " --title";
-        word(plan.title);
+    if (plan != plainPlan(plan)) {
+        // Titles, colours of picks, looks of insets and the like have no options of their own.
+        command += " --figure";
+        word(figureJson(plan).dump(-1, ' ', false,
+                                   nlohmann::ordered_json::error_handler_t::replace));
+    } else {
+        appendPlan(command, plan);
     }
     command += " -o";
     word(out.string());

@@ -170,6 +170,21 @@ std::optional<VitBlockShape> blockShape(const VitNaming& naming, std::int64_t wi
     return shape;
 }
 
+std::expected<VitOutline, std::string> outlineOf(const VitNaming& naming) {
+    VitOutline outline;
+    const auto patch = naming.shape("patch_embed.proj.weight");
+    if (patch.size() != 4 || patch[1] != 3 || patch[2] != patch[3] || patch[2] < 1)
+        return std::unexpected("its patch embedding is not for square RGB patches");
+    outline.width = patch[0];
+    outline.patch = patch[2];
+    outline.depth = naming.depth();
+    if (outline.depth == 0) return std::unexpected("it has no blocks");
+    const auto block = blockShape(naming, outline.width);
+    if (!block) return std::unexpected("its first block has no MLP that is known here");
+    outline.block = *block;
+    return outline;
+}
+
 std::optional<std::string> prefixBefore(const StateDict& state, std::string_view ending) {
     for (const auto& [key, tensor] : state) {
         if (!key.ends_with(ending)) continue;

@@ -6,6 +6,7 @@
 #include "core/weights/key_rules.h"
 
 #include <cstdint>
+#include <expected>
 #include <map>
 #include <optional>
 #include <string>
@@ -88,6 +89,17 @@ private:
 
 /// The shape of the blocks, from the first one; nothing where its MLP is not one that is known.
 std::optional<VitBlockShape> blockShape(const VitNaming& naming, std::int64_t width);
+
+/// What the shapes in a file tell of any vision transformer of square patches of RGB.
+struct VitOutline {
+    std::int64_t patch = 0; ///< in pixels
+    std::int64_t width = 0;
+    std::int64_t depth = 0;
+    VitBlockShape block;
+};
+
+/// Errors: why it is none, as half a sentence ("it has no blocks").
+std::expected<VitOutline, std::string> outlineOf(const VitNaming& naming);
 
 /// What stands before the first key that ends with `ending` at the start of a name; nothing where
 /// there is no such key.

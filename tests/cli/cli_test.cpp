@@ -24,6 +24,7 @@
 #include <fstream>
 #include <limits>
 #include <string>
+#include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -379,7 +380,7 @@ TEST_F(CommandLineTest, RenderWritesTheNumbersBehindAFigure) {
         text << std::ifstream(norm).rdbuf() << std::ifstream(norm + ".json").rdbuf();
         EXPECT_THAT(text.str(), HasSubstr("backbone_sha256")) << format;
         EXPECT_THAT(text.str(), HasSubstr("norm:bilinear")) << format;
-        EXPECT_EQ(fs::exists(norm + ".json"), format != "safetensors" && format != "png");
+        EXPECT_EQ(fs::exists(norm + ".json"), format == "npy" || format == "csv");
     }
     // 16 bits, from the smallest value to the largest.
     const auto norms = tensor(path("data-npy") + "/3-norm-bilinear.npy");
@@ -436,6 +437,41 @@ TEST_F(CommandLineTest, RenderDrawsASessionAndWhatItsCommandLineDraws) {
     EXPECT_THAT(missing.err, HasSubstr("a.png' is not there"));
 }
 
+TEST_F(CommandLineTest, AFullDiskIsASentenceAndLeavesNothing) {
+    const std::string vit =
+        std::string(LOFTSCOPE_RESOURCES) + "/models/bootstrap_vit_ti16.safetensors";
+    const std::string picture = photo("a.png", {64, 96});
+    fs::create_directories(path("clip"));
+    for (const char* name : {"clip/1.png", "clip/2.png", "clip/3.png"})
+        photo(name, {64, 96});
+    // No file may grow beyond this, which is what a full disk looks like to a program.
+    rlimit before{};
+    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const rlimit small{3000, before.rlim_max};
+    const auto render = [&](std::vector<std::string> rest) {
+        std::vector<std::string> command{"render",   "-b",     vit,  "-u",
+                                         "bilinear", "--size", "64", "-q"};
+        command.insert(command.end(), rest.begin(), rest.end());
+        setrlimit(RLIMIT_FSIZE, &small);
+        const ProgramRun run = runProgram(command);
+        setrlimit(RLIMIT_FSIZE, &before);
+        return run;
+    };
+    for (const char* name : {"out.png", "out.pdf", "out.svg"}) {
+        const ProgramRun run = render({picture, "-o", path(name)});
+        EXPECT_EQ(run.exitCode, 1) << name;
+        EXPECT_THAT(run.err, HasSubstr(std::string("Cannot write '") + path(name))) << name;
+    }
+    const ProgramRun report = render({picture, "--report", path("out.html")});
+    EXPECT_EQ(report.exitCode, 1);
+    const ProgramRun video = render({path("clip"), "--video", path("out.avi")});
+    EXPECT_EQ(video.exitCode, 1);
+    EXPECT_THAT(video.err, HasSubstr("out.avi' could not be written"));
+    const ProgramRun pictures = render({path("clip"), "--video", path("frames")});
+    EXPECT_EQ(pictures.exitCode, 1);
+    expectOnly({"a.png", "clip"});
+}
+
 TEST_F(CommandLineTest, RenderWritesAVideoOfAClip) {
     const std::string vit =
         std::string(LOFTSCOPE_RESOURCES) + "/models/bootstrap_vit_ti16.safetensors";
@@ -453,6 +489,22 @@ TEST_F(CommandLineTest, RenderWritesAVideoOfAClip) {
     const auto clip = openClip(path("a.avi"));
     ASSERT_TRUE(clip) << clip.error().message;
     EXPECT_EQ((*clip)->frames(), 3);
+    for (const std::string ending : {".mp4", ".webm"}) {
+        const ProgramRun other = render({"--video", path("a" + ending)});
+        ASSERT_EQ(other.exitCode, 0) << other.err;
+        const auto again = openClip(path("a" + ending));
+        ASSERT_TRUE(again) << again.error().message;
+        const auto frame = (*again)->frame(2);
+        ASSERT_TRUE(frame) << frame.error().message;
+        EXPECT_EQ(frame->image.extent(), (*clip)->frame(2)->image.extent());
+        fs::remove(path("a" + ending));
+    }
+    // Pictures need no codec.
+    const ProgramRun pictures = render({"--video", path("frames")});
+    ASSERT_EQ(pictures.exitCode, 0) << pictures.err;
+    EXPECT_EQ((*openClip(path("frames")))->frames(), 3);
+    EXPECT_EQ(render({"--video", path("frames")}).exitCode, 1) << "nothing is overwritten";
+    fs::remove_all(path("frames"));
     const ProgramRun wiped =
         render({"--panes", "image,bilinear", "--wipe", "--video", path("w.avi")});
     ASSERT_EQ(wiped.exitCode, 0) << wiped.err;

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/image/decode.h"
 #include "core/image/encode.h"
+#include "core/image/map_file.h"
+#include "tests/weights/temp_folder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <opencv2/imgcodecs.hpp>
 
+#include <cmath>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -123,6 +128,25 @@ TEST_F(Encode, ReplacesAnExistingFile) {
     ASSERT_TRUE(writeImage(folder_ / "a.png", noise({3, 3})));
     EXPECT_TRUE(decodePhoto(folder_ / "a.png"));
     EXPECT_EQ(filesInFolder(), 1U);
+}
+
+TEST(MapFile, AnExrWithHowItWasMadeIsReadByOthers) {
+    const test::TempFolder folder;
+    // Several blocks of lines, so that their places in the file count.
+    const Extent extent{70, 45};
+    std::vector<float> values(static_cast<std::size_t>(extent.area()));
+    for (std::size_t i = 0; i < values.size(); ++i)
+        values[i] = std::sin(static_cast<float>(i)) * 1e3F;
+    ASSERT_TRUE(writeMapFile(folder / "map.exr", extent, values, {{"pane", "norm:loftup"}}));
+    EXPECT_THAT(test::readBytes(folder / "map.exr"), HasSubstr("{\"pane\":\"norm:loftup\"}"));
+    EXPECT_FALSE(std::filesystem::exists(folder / "map.exr.json"));
+    setenv("OPENCV_IO_ENABLE_OPENEXR", "1", 1);
+    const cv::Mat read = cv::imread((folder / "map.exr").string(), cv::IMREAD_UNCHANGED);
+    ASSERT_EQ(read.rows, 70);
+    ASSERT_EQ(read.cols, 45);
+    ASSERT_EQ(read.type(), CV_32F);
+    for (std::size_t i = 0; i < values.size(); ++i)
+        ASSERT_EQ(read.at<float>(static_cast<int>(i) / 45, static_cast<int>(i) % 45), values[i]);
 }
 
 } // namespace

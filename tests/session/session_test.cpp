@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/sha256.h"
+#include "core/figure/figure_file.h"
 #include "core/session/session.h"
 #include "core/session/session_file.h"
 #include "tests/weights/temp_folder.h"
@@ -163,14 +164,32 @@ TEST(Session, IsAFigureAndACommandLine) {
 
     session.photo.path = "/it's here/a.png";
     session.panes[1].view.basis = "own";
+    // Labels and colours of picks, titles and the like have no options: the figure is told whole.
+    const std::string whole = renderCommand(session, "out.pdf");
+    EXPECT_THAT(whole, AllOf(HasSubstr("--figure '{\"loftscope_figure\":1"),
+                             HasSubstr("\"label\":\"3\""), HasSubstr("\"width\":82.5")));
+    EXPECT_THAT(whole, Not(HasSubstr("--panes")));
+    const std::size_t begin = whole.find("'{") + 1;
+    const auto read = readFigurePlan(whole.substr(begin, whole.find("}'") + 1 - begin), {"loftup"});
+    ASSERT_TRUE(read) << read.error().message;
+    session.panes[1].view.basis = "own";
+    EXPECT_EQ(*read, figureOf(session));
+
+    session.picks[1].number = 2;
+    session.panes[2].view.pick = 2;
+    session.activePick = 2;
+    for (std::size_t i = 0; i < 2; ++i)
+        session.picks[i].color = colorOfPick(i);
     const std::string command = renderCommand(session, "out.pdf");
-    EXPECT_THAT(command,
-                AllOf(HasSubstr("loftscope render '/it'\\''s here/a.png' -b "),
-                      HasSubstr("-u loftup=" + (folder / "models/loftup.pth").string()),
-                      HasSubstr("--size 448 --output-size 672 --precision bf16"),
-                      HasSubstr("--panes 'image,loftup,attention:loftup@#2;head=1'"),
-                      HasSubstr("--pick 10,20 --pick 30,40 --active-pick 2"),
-                      HasSubstr("--crop 10,20,100,80 --columns 3 --title 'A figure' -o out.pdf")));
+    EXPECT_THAT(
+        command,
+        AllOf(HasSubstr("loftscope render '/it'\\''s here/a.png' -b "),
+              HasSubstr("-u loftup=" + (folder / "models/loftup.pth").string()),
+              HasSubstr("--size 448 --output-size 672 --precision bf16"),
+              HasSubstr("--panes 'image,loftup,attention:loftup@#2;head=1'"),
+              HasSubstr("--pick 10,20 --pick 30,40 --active-pick 2"),
+              HasSubstr("--crop 10,20,100,80 --columns 3 --width-mm 82.5 --title 'A figure' "
+                        "-o out.pdf")));
     EXPECT_THAT(command, Not(HasSubstr("\n")));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the window shows, in files and on the clipboard.
 #include "core/image/decode.h"
+#include "core/weights/tensor_file.h"
 #include "tests/window/window_fixture.h"
 #include "ui/render/layer_picture.h"
 #include "ui/window/export_dialog.h"
@@ -38,6 +39,32 @@ struct ExportTest : WindowFixture {
         return QTest::qWaitFor([&] { return spy.count() >= count; }, 30000);
     }
 };
+
+TEST_F(ExportTest, MapsAreWrittenWithHowTheyWereMade) {
+    QSignalSpy noted(&window->figures(), &FigureExport::noted);
+    QTest::mouseClick(&window->canvas(), Qt::LeftButton, {}, widgetAt(paneOf("photo"), 48.5, 32.5));
+    ASSERT_TRUE(waitIdle(*window));
+    const QString data = folder.filePath("data");
+    ASSERT_TRUE(QDir(folder.path()).mkdir("data"));
+    window->figures().saveData(data);
+    ASSERT_EQ(noted.count(), 1);
+    const QStringList names = QDir(data).entryList({"*.npy"}, QDir::Files, QDir::Name);
+    ASSERT_EQ(names.size(), 5) << names.join(' ').toStdString();
+    EXPECT_TRUE(names.contains("4-loftup.npy")) << names.join(' ').toStdString();
+    const auto scores = readTensor((data + "/4-loftup.npy").toStdString());
+    ASSERT_TRUE(scores) << scores.error().message;
+    EXPECT_EQ(scores->dim(), 3);
+    // What is written is what is shown.
+    const MapBuffer& map = *model().content(paneOf("features", "loftup")).map;
+    EXPECT_EQ((*scores)[1][7][9].item<float>(), map.at(1, {9, 7}));
+    QFile about(data + "/4-loftup.npy.json");
+    ASSERT_TRUE(about.open(QIODevice::ReadOnly));
+    EXPECT_THAT(about.readAll().toStdString(), HasSubstr("upsampler_sha256"));
+
+    QSignalSpy failed(&window->figures(), &FigureExport::failed);
+    window->figures().saveData(folder.filePath("no such folder"));
+    ASSERT_EQ(failed.count(), 1);
+}
 
 TEST_F(ExportTest, AFigureHasThePanesOfTheWindowWithTheirPixels) {
     const FigureSpec figure = figureOf(draft());

@@ -2,6 +2,7 @@
 #include "ui/window/figure_export.h"
 
 #include "ui/canvas/canvas_widget.h"
+#include "ui/window/data_export.h"
 #include "ui/window/file_chooser.h"
 #include "ui/window/workspace.h"
 
@@ -104,6 +105,27 @@ void FigureExport::save(const QString& path) {
 
 void FigureExport::exportNow() {
     save(freePath(rememberedChoices(*settings_).format));
+}
+
+void FigureExport::chooseDataFolder() {
+    chooseFile(window_,
+               {.purpose = ChooseFor::Folder,
+                .name = "dataFolder",
+                .title = tr("Folder for the maps"),
+                .folder = folder()},
+               [this](const QString& path) { saveData(path); });
+}
+
+void FigureExport::saveData(const QString& path) {
+    const auto written = exportData(*model_, workspace_->photoName().toStdString(),
+                                    workspace_->models(), path.toStdString());
+    if (!written) {
+        Q_EMIT failed(QString::fromStdString(written.error().message));
+    } else if (*written == 0) {
+        Q_EMIT failed(tr("There is no whole map to write yet: open a photo and wait for a pane."));
+    } else {
+        Q_EMIT noted(tr("%n map(s) written to %1.", nullptr, *written).arg(path));
+    }
 }
 
 void FigureExport::copy() {

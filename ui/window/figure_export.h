@@ -33,6 +33,9 @@ public:
     /// The same as pixels on the clipboard.
     void copy();
     void save(const QString& path);
+    /// Asks for a folder and writes the numbers behind the panes into it.
+    void chooseDataFolder();
+    void saveData(const QString& folder);
     /// Where the next figure goes without being asked.
     QString freePath(const QString& format) const;
     bool busy() const { return writer_.busy(); }

@@ -155,6 +155,9 @@ void MainWindow::makeCommands() {
               "photo"),
            {Keys(Qt::CTRL | Qt::Key_E)}},
           [this] { figures_->exportNow(); });
+    c.add({"file.export-data", file, tr("Export &data..."),
+           tr("Writes the maps of the panes as .npy with how they were made")},
+          [this] { figures_->chooseDataFolder(); });
     c.add({"file.quit",
            file,
            tr("&Quit"),
@@ -462,9 +465,26 @@ void MainWindow::makeMenus() {
     recentMenu_->setToolTipsVisible(true);
     fillRecentMenu();
     fill(file, *commands_,
-         {"", "file.next", "file.previous", "", "clip.from-folder", "clip.next", "clip.previous",
-          "clip.one-basis", "", "file.models", "", "session.open", "session.save",
-          "session.save-as", "", "file.export", "file.export-now", "", "file.quit"});
+         {"",
+          "file.next",
+          "file.previous",
+          "",
+          "clip.from-folder",
+          "clip.next",
+          "clip.previous",
+          "clip.one-basis",
+          "",
+          "file.models",
+          "",
+          "session.open",
+          "session.save",
+          "session.save-as",
+          "",
+          "file.export",
+          "file.export-now",
+          "file.export-data",
+          "",
+          "file.quit"});
     add(tr("&Edit"), QStringList{"edit.undo", "edit.redo", "", "edit.paste", "edit.copy-values",
                                  "edit.copy-figure", "edit.copy-picture", "edit.copy-command", "",
                                  "pick.pin", "pick.clear"} +
