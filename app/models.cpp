@@ -39,7 +39,9 @@ Result<void> list(CommandContext& context) {
         const auto found = findModel(model, places);
         nlohmann::ordered_json entry{{"name", model.name},
                                      {"title", model.title},
-                                     {"role", model.method.empty() ? "backbone" : "upsampler"},
+                                     {"role", model.vocabulary       ? "vocabulary"
+                                              : model.method.empty() ? "backbone"
+                                                                     : "upsampler"},
                                      {"megabytes", model.megabytes},
                                      {"licence", model.licence},
                                      {"restricted", model.restricted},
@@ -53,7 +55,9 @@ Result<void> list(CommandContext& context) {
             entry["where"] = found->where;
         }
         context.result["models"].push_back(std::move(entry));
-        const char* const kind = model.method.empty() ? "Backbones\n" : "\nUpsamplers\n";
+        const char* const kind = model.vocabulary       ? "\nVocabularies\n"
+                                 : model.method.empty() ? "Backbones\n"
+                                                        : "\nUpsamplers\n";
         if (kind != heading) context.text += kind;
         heading = kind;
         context.text += fmt::format("  {:<26} {}; {}; {}\n", model.name, model.title,

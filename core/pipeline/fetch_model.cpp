@@ -3,6 +3,7 @@
 
 #include "core/pipeline/models.h"
 #include "core/store/model_places.h"
+#include "core/text/text_tokenizer.h"
 #include "core/weights/tensor_file.h"
 
 #include <fmt/format.h>
@@ -14,6 +15,13 @@ namespace {
 /// That a file is the model that it is said to be, and not an error page.
 Result<void> checkModel(const KnownModel& model, const std::filesystem::path& path,
                         const RunContext& context) {
+    if (model.vocabulary) {
+        // As many words as the published towers have.
+        const auto words = model.file.ends_with(".gz") ? readClipTokenizer(path, 49408)
+                                                       : readSentenceTokenizer(path, 32000);
+        if (words) return {};
+        return std::unexpected(words.error());
+    }
     LOFTSCOPE_TRY(const TensorFile file, readTensorFile(path, context));
     const RecognisedModel recognised = recogniseModel(file.tensors);
     const auto* const upsampler = std::get_if<RecognisedUpsampler>(&recognised);

@@ -277,6 +277,22 @@ const std::vector<KnownModel>& knownModels() {
         featup("featup_maskclip", "FeatUp's JBU stack for CLIP ViT-B/16 (values)",
                "https://marhamilresearch4.blob.core.windows.net/feature-upsampling-public/"
                "pretrained/maskclip_jbu_stack_cocostuff.ckpt"),
+        {.name = "clip_vocabulary",
+         .title = "CLIP's words, for texts",
+         .licence = mit,
+         .url = "https://github.com/openai/CLIP/raw/main/clip/bpe_simple_vocab_16e6.txt.gz",
+         .file = "bpe_simple_vocab_16e6.txt.gz",
+         .vocabulary = true,
+         .megabytes = 1.4},
+        {.name = "siglip_vocabulary",
+         .title = "SigLIP's words, for texts",
+         .licence = apache,
+         .url = "https://huggingface.co/google/siglip-base-patch16-224/resolve/main/spiece.model",
+         .file = "spiece.model",
+         .vagueFile = true,
+         .huggingFace = "google/siglip-base-patch16-224",
+         .vocabulary = true,
+         .megabytes = 0.8},
     };
     return models;
 }

@@ -25,13 +25,14 @@ struct KnownModel {
     std::string_view file = {};        ///< the publisher's name for it
     bool vagueFile = false;            ///< that name may be another model's as well
     std::string_view huggingFace = {}; ///< "ORGANISATION/REPOSITORY", where it is published there
+    bool vocabulary = false;           ///< no weights: the words of text towers
     double megabytes = 0;              ///< about; 0: not known
     /// Lower-case SHA-256 as the publisher or his file's name gives it, or its beginning; empty
     /// where none is published.
     std::string_view sha256 = {};
 };
 
-/// All of them, backbones first.
+/// All of them: backbones, upsamplers, vocabularies.
 const std::vector<KnownModel>& knownModels();
 
 /// The model of that name; null if there is none.

@@ -16,16 +16,21 @@ struct Family {
     std::vector<std::string_view> files; ///< names that publishers give them
     std::string_view repository;         ///< a piece of the names of their repositories
     std::string_view whose;
+    std::string_view known; ///< its name in the list of models; empty where it is not there
 };
 
 const Family& familyOf(TextVocabulary vocabulary) {
     static const Family clip{
         {"bpe_simple_vocab_16e6.txt.gz", "bpe_simple_vocab_16e6.txt", "merges.txt"},
         "clip",
-        "OpenAI's CLIP"};
+        "OpenAI's CLIP",
+        "clip_vocabulary"};
     static const Family siglip{
-        {"spiece.model", "sentencepiece.model", "tokenizer.model"}, "siglip", "SigLIP"};
-    static const Family siglip2{{"tokenizer.model", "spiece.model"}, "siglip2", "SigLIP 2"};
+        {"spiece.model", "sentencepiece.model", "tokenizer.model", "siglip_vocabulary.model"},
+        "siglip",
+        "SigLIP",
+        "siglip_vocabulary"};
+    static const Family siglip2{{"tokenizer.model", "spiece.model"}, "siglip2", "SigLIP 2", ""};
     switch (vocabulary) {
     case TextVocabulary::Clip:
         return clip;
@@ -79,10 +84,14 @@ findTokenizer(const TextTowerShape& tower, const fs::path& checkpoint, const Mod
         }
     }
     if (trouble) return std::unexpected(*trouble);
+    const std::string fetching =
+        family.known.empty()
+            ? std::string()
+            : fmt::format("`loftscope models get {}` fetches it, or ", family.known);
     return fail(ErrorCode::NotFound,
-                fmt::format("Texts need the vocabulary of {}, which is not on this computer: lay "
+                fmt::format("Texts need the vocabulary of {}, which is not on this computer: {}lay "
                             "its {} beside '{}' or into '{}'.",
-                            family.whose, fmt::join(family.files, " or "),
+                            family.whose, fetching, fmt::join(family.files, " or "),
                             checkpoint.filename().string(), places.own.string()));
 }
 

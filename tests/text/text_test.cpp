@@ -190,6 +190,7 @@ TEST(TextQueries, FindTheVocabularyBesideTheCheckpoint) {
     ASSERT_FALSE(refused.has_value());
     EXPECT_EQ(refused.error().code, ErrorCode::NotFound);
     EXPECT_THAT(refused.error().message, HasSubstr("bpe_simple_vocab_16e6.txt.gz"));
+    EXPECT_THAT(refused.error().message, HasSubstr("models get clip_vocabulary"));
 
     test::layVocabulary(folder, "text.clip.vocab.txt.gz", "bpe_simple_vocab_16e6.txt.gz");
     const TextQueries queries(checkpoint, "CLIP ViT-B/16", 96, {}, c10::kCPU);

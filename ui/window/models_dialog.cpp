@@ -149,8 +149,11 @@ void ModelsDialog::refresh() {
     list_->clear();
     QTreeWidgetItem* backbones = headingIn(list_, tr("Backbones"));
     QTreeWidgetItem* upsamplers = headingIn(list_, tr("Upsamplers"));
+    QTreeWidgetItem* vocabularies = headingIn(list_, tr("Vocabularies"));
     for (const KnownModel& model : knownModels()) {
-        auto* item = new QTreeWidgetItem(model.method.empty() ? backbones : upsamplers);
+        auto* item = new QTreeWidgetItem(model.vocabulary       ? vocabularies
+                                         : model.method.empty() ? backbones
+                                                                : upsamplers);
         item->setText(nameColumn, textOf(model.name));
         item->setText(titleColumn, textOf(model.title));
         item->setText(sizeColumn, sizeOf(model));
@@ -223,7 +226,7 @@ void ModelsDialog::showSelected() {
     const bool asks = fetchable && model->restricted;
     licence_->setVisible(asks);
     fetch_->setEnabled(!busy && fetchable && (!asks || licence_->isChecked()));
-    use_->setEnabled(here);
+    use_->setEnabled(here && !model->vocabulary); // texts find their words themselves
     cancel_->setEnabled(busy);
     progress_->setVisible(busy);
     const bool begun = fetchable && partlyFetched(*model, places_().own) > 0;
@@ -271,10 +274,11 @@ void ModelsDialog::use() {
 }
 
 void ModelsDialog::onFetched(const QString& path) {
-    say(tr("%1 is here now.").arg(textOf(fetching_->title)));
+    say(tr("Fetched: %1.").arg(textOf(fetching_->title)));
+    const bool opens = !fetching_->vocabulary;
     fetching_ = nullptr;
     refresh();
-    Q_EMIT chosen(path);
+    if (opens) Q_EMIT chosen(path);
 }
 
 } // namespace loftscope
