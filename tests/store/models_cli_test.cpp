@@ -87,6 +87,24 @@ TEST_F(ModelsCommand, GetsAModelThatIsThenUsedByName) {
     EXPECT_EQ(server.requests().size(), 1U);
 }
 
+TEST_F(ModelsCommand, GetsAVocabularyThatHasAllItsWords) {
+    std::string words = "#version: 0.2\n";
+    for (int i = 0; i < 48000; ++i)
+        words += std::to_string(i) + " a\n";
+    std::string served = words;
+    const TestServer server([&](const Exchange& exchange) { exchange.sendFile(served, ""); });
+    const std::vector<std::string> get{"models", "get", "clip_vocabulary", "--from", server.url()};
+    const auto few = runProgram(get);
+    EXPECT_EQ(few.exitCode, 1);
+    EXPECT_THAT(few.err, HasSubstr("48000 merges"));
+    EXPECT_THAT(models.names(), IsEmpty());
+    for (int i = 0; i < 1000; ++i)
+        served += std::to_string(i) + " b\n";
+    const auto whole = runProgram(get);
+    EXPECT_EQ(whole.exitCode, 0) << whole.err;
+    EXPECT_THAT(models.names(), ElementsAre("bpe_simple_vocab_16e6.txt.gz"));
+}
+
 TEST_F(ModelsCommand, WhatIsNotTheModelIsNotKept) {
     std::string file = "<html>Please sign in</html>";
     const TestServer server([&](const Exchange& exchange) { exchange.sendFile(file, "\"1\""); });

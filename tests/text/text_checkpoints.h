@@ -6,6 +6,7 @@
 #include "tests/support/golden.h"
 #include "tests/weights/temp_folder.h"
 
+#include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
@@ -29,6 +30,14 @@ inline std::filesystem::path writeState(const TempFolder& folder, const std::str
     const auto written = writeSafetensors(folder / name, tensors, {});
     if (!written) throw std::runtime_error(written.error().message);
     return folder / name;
+}
+
+/// Vocabularies that the user may have are not seen.
+inline void hideUsersModels(const TempFolder& home) {
+    for (const char* name : {"XDG_DATA_HOME", "XDG_CACHE_HOME", "TORCH_HOME", "HF_HOME",
+                             "HF_HUB_CACHE", "LOFTSCOPE_MODELS"})
+        unsetenv(name);
+    setenv("HOME", home.path().c_str(), 1);
 }
 
 /// Lays a golden vocabulary beside a checkpoint under its publisher's name.

@@ -24,6 +24,7 @@ using testing::HasSubstr;
 class TextCommandTest : public testing::Test {
 protected:
     TextCommandTest() {
+        test::hideUsersModels(folder_);
         checkpoint_ =
             test::writeState(folder_, "clip.safetensors", test::twoTowers("clip")).string();
         test::layVocabulary(folder_, "text.clip.merges.txt", "merges.txt");

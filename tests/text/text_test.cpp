@@ -184,6 +184,7 @@ TEST(TextTower, WhatIsMissingIsNamed) {
 
 TEST(TextQueries, FindTheVocabularyBesideTheCheckpoint) {
     const TempFolder folder;
+    test::hideUsersModels(folder);
     const auto checkpoint = test::writeState(folder, "clip.safetensors", test::twoTowers("clip"));
     const TextQueries without(checkpoint, "CLIP ViT-B/16", 96, {}, c10::kCPU);
     const auto refused = without.query("a dog");
