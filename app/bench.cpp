@@ -37,6 +37,9 @@ struct Options {
     std::string tokens;
     std::int64_t tile = 64;
     std::int64_t repetitions = 3;
+    std::int64_t mostTiles = 1 << 30;
+    std::vector<std::string> precisions; ///< the common option's where empty
+    std::vector<int> threadCounts;       ///< the same
     bool withoutPca = false;
     std::string out;
 };
@@ -88,6 +91,7 @@ nlohmann::ordered_json stageJson(const StageTime& time) {
                                 {"best_cpu_s", time.best.processorSeconds},
                                 {"repetitions", time.repetitions}};
     if (time.gmacs > 0) json["gmac"] = time.gmacs;
+    if (time.measured < 1) json["measured_share"] = time.measured;
     return json;
 }
 
@@ -118,56 +122,40 @@ Result<StageTime> timedStage(const std::string& stage, std::int64_t repetitions,
                      repetitions};
 }
 
-Result<void> run(const Options& options, CommandContext& context) {
-    LOFTSCOPE_TRY(const c10::Device device, computeDevice(context.options));
-    const c10::ScalarType arithmetic = arithmeticOf(context.options);
+/// What stays the same over all settings.
+struct Bench {
+    c10::Device device;
     std::optional<LoadedBackbone> backbone;
-    if (!options.backbone.empty()) {
-        LOFTSCOPE_TRY(LoadedBackbone loaded, loadBackbone(options.backbone, device));
-        backbone = std::move(loaded);
-    }
     std::optional<Photo> photo;
-    if (!options.photo.empty()) {
-        LOFTSCOPE_TRY(Photo decoded, decodePhoto(options.photo, AlphaRule::OverWhite));
-        photo = std::move(decoded);
-    }
-    const std::int64_t patch =
-        options.patch > 0 ? options.patch : (backbone ? backbone->model->patch() : 14);
-    const std::int64_t channels = backbone ? backbone->model->channels() : options.channels;
-
+    std::int64_t patch = 0;
+    std::int64_t channels = 0;
     std::vector<Case> cases;
-    for (const std::string& text : options.sizes) {
-        LOFTSCOPE_TRY(const Extent extent, parseSize(text));
-        Extent grid{std::max<std::int64_t>(1, extent.height / patch),
-                    std::max<std::int64_t>(1, extent.width / patch)};
-        if (!options.tokens.empty()) {
-            LOFTSCOPE_TRY(grid, parseSize(options.tokens));
-        }
-        if (extent.area() <= 0 || grid.area() <= 0)
-            return fail(ErrorCode::InvalidArgument,
-                        fmt::format("'{}' is no size: use N or WxH.", text));
-        cases.push_back({extent, grid});
-    }
+};
 
+/// All cases with as many threads as LibTorch has now.
+Result<void> runSetting(const Options& options, const Bench& bench, const std::string& precision,
+                        CommandContext& context) {
+    const auto& [device, backbone, photo, patch, channels, cases] = bench;
+    LOFTSCOPE_TRY(const c10::ScalarType arithmetic, arithmeticNamed(precision));
     context.run.progress("measuring the machine", 0);
     const MachineProbe probe = probeMachine(device, arithmetic);
-    context.result["version"] = LOFTSCOPE_VERSION;
-    context.result["device"] = device.str();
-    context.result["threads"] = at::get_num_threads();
-    context.result["precision"] = context.options.precision;
-    context.result["machine"] = {{"product_gmac_s", probe.productGmacs},
-                                 {"convolution_gmac_s", probe.convolutionGmacs}};
-    context.text =
-        fmt::format("{}, {} threads, {}: at best {:.0f} GMAC/s in a matrix product, {:.0f} in a "
+    context.result["machines"].push_back({{"threads", at::get_num_threads()},
+                                          {"precision", precision},
+                                          {"product_gmac_s", probe.productGmacs},
+                                          {"convolution_gmac_s", probe.convolutionGmacs}});
+    context.text +=
+        fmt::format("{}{}, {} threads, {}: at best {:.0f} GMAC/s in a matrix product, {:.0f} in a "
                     "convolution\n\n{:<10} {:<11} {:<10} {:<19} {:>11} {:>11} {:>8} {:>6}\n",
-                    device.str(), at::get_num_threads(), context.options.precision,
-                    probe.productGmacs, probe.convolutionGmacs, "method", "output", "tokens",
-                    "stage", "wall ms", "cpu ms", "GMAC/s", "peak");
+                    context.text.empty() ? "" : "\n", device.str(), at::get_num_threads(),
+                    precision, probe.productGmacs, probe.convolutionGmacs, "method", "output",
+                    "tokens", "stage", "wall ms", "cpu ms", "GMAC/s", "peak");
     const auto report = [&](const std::string& method, const Case& each, const StageTime& time,
                             nlohmann::ordered_json& stages) {
         nlohmann::ordered_json json = stageJson(time);
         std::string rate;
         std::string share;
+        std::string stage = time.stage;
+        if (time.measured < 1) stage += fmt::format(" ({:.1f} %)", 100 * time.measured);
         if (time.gmacs > 0) {
             const double gmacs = time.gmacs / time.median.wallSeconds;
             const double best = std::max(probe.productGmacs, probe.convolutionGmacs);
@@ -179,7 +167,7 @@ Result<void> run(const Options& options, CommandContext& context) {
         context.text +=
             fmt::format("{:<10} {:<11} {:<10} {:<19} {:>11} {:>11} {:>8} {:>6}\n", method,
                         fmt::format("{}x{}", each.extent.width, each.extent.height),
-                        fmt::format("{}x{}", each.grid.width, each.grid.height), time.stage,
+                        fmt::format("{}x{}", each.grid.width, each.grid.height), stage,
                         milliseconds(time.median.wallSeconds),
                         milliseconds(time.median.processorSeconds), rate, share);
         stages.push_back(std::move(json));
@@ -189,6 +177,7 @@ Result<void> run(const Options& options, CommandContext& context) {
     for (const Case& each : cases) {
         const Extent& extent = each.extent;
         nlohmann::ordered_json common{
+            {"threads", at::get_num_threads()},
             {"output", {{"width", extent.width}, {"height", extent.height}}},
             {"tokens", {{"width", each.grid.width}, {"height", each.grid.height}}}};
         nlohmann::ordered_json shared = nlohmann::ordered_json::array();
@@ -241,6 +230,7 @@ Result<void> run(const Options& options, CommandContext& context) {
                                       .tile = options.tile,
                                       .repetitions = options.repetitions,
                                       .pca = !options.withoutPca,
+                                      .mostTiles = options.mostTiles,
                                       .device = device};
             LOFTSCOPE_TRY(request.macsPerPixel, macsOf(key, weights, each.grid.area()));
             LOFTSCOPE_TRY(const FieldBenchResult result,
@@ -261,6 +251,52 @@ Result<void> run(const Options& options, CommandContext& context) {
             context.result["cases"].push_back(std::move(json));
         }
     }
+    return {};
+}
+
+Result<void> run(const Options& options, CommandContext& context) {
+    LOFTSCOPE_TRY(const c10::Device device, computeDevice(context.options));
+    std::optional<LoadedBackbone> backbone;
+    if (!options.backbone.empty()) {
+        LOFTSCOPE_TRY(LoadedBackbone loaded, loadBackbone(options.backbone, device));
+        backbone = std::move(loaded);
+    }
+    std::optional<Photo> photo;
+    if (!options.photo.empty()) {
+        LOFTSCOPE_TRY(Photo decoded, decodePhoto(options.photo, AlphaRule::OverWhite));
+        photo = std::move(decoded);
+    }
+    const std::int64_t patch =
+        options.patch > 0 ? options.patch : (backbone ? backbone->model->patch() : 14);
+    const std::int64_t channels = backbone ? backbone->model->channels() : options.channels;
+
+    std::vector<Case> cases;
+    for (const std::string& text : options.sizes) {
+        LOFTSCOPE_TRY(const Extent extent, parseSize(text));
+        Extent grid{std::max<std::int64_t>(1, extent.height / patch),
+                    std::max<std::int64_t>(1, extent.width / patch)};
+        if (!options.tokens.empty()) {
+            LOFTSCOPE_TRY(grid, parseSize(options.tokens));
+        }
+        if (extent.area() <= 0 || grid.area() <= 0)
+            return fail(ErrorCode::InvalidArgument,
+                        fmt::format("'{}' is no size: use N or WxH.", text));
+        cases.push_back({extent, grid});
+    }
+
+    const Bench bench{device, backbone, photo, patch, channels, cases};
+    context.result["version"] = LOFTSCOPE_VERSION;
+    context.result["device"] = device.str();
+    const int usual = at::get_num_threads();
+    for (const int threads :
+         options.threadCounts.empty() ? std::vector{usual} : options.threadCounts) {
+        at::set_num_threads(threads);
+        for (const std::string& precision : options.precisions.empty()
+                                                ? std::vector{context.options.precision}
+                                                : options.precisions)
+            LOFTSCOPE_CHECK(runSetting(options, bench, precision, context));
+    }
+    at::set_num_threads(usual);
     if (!options.out.empty()) {
         const std::string text = context.result.dump(1) + '\n';
         LOFTSCOPE_CHECK(writeFile(options.out, std::as_bytes(std::span(text))));
@@ -302,6 +338,20 @@ void addBenchCommand(CommandLine& line) {
     command->add_option("--repeat", options->repetitions, "Repetitions; medians are shown")
         ->capture_default_str()
         ->check(CLI::PositiveNumber);
+    command
+        ->add_option("--most-tiles", options->mostTiles,
+                     "Of a larger map, compute only so many tiles and scale the times up")
+        ->check(CLI::PositiveNumber);
+    command
+        ->add_option("--precisions", options->precisions,
+                     "Several in one run, instead of --precision")
+        ->delimiter(',')
+        ->check(CLI::IsMember({"fp32", "bf16", "fp16"}));
+    command
+        ->add_option("--thread-counts", options->threadCounts,
+                     "Several in one run, instead of --threads")
+        ->delimiter(',')
+        ->check(CLI::Range(1, 1024));
     command->add_flag("--no-pca", options->withoutPca, "Leave out the PCA of the whole field");
     command->add_option("--out,-o", options->out, "Also write the numbers as JSON");
 }

@@ -6,10 +6,10 @@
 #include "core/base/guard.h"
 #include "core/base/memory.h"
 #include "core/bench/device_wait.h"
+#include "core/pipeline/seen_part.h"
 #include "core/upsample/tiles.h"
 
 #include <algorithm>
-#include <array>
 #include <functional>
 
 namespace loftscope {
@@ -53,6 +53,21 @@ StageTime timed(const std::string& stage, const FieldBenchRequest& request,
             request.repetitions};
 }
 
+std::vector<Rect> evenlySpread(const std::vector<Rect>& tiles, std::int64_t most) {
+    const auto count = std::min<std::size_t>(tiles.size(), static_cast<std::size_t>(most));
+    std::vector<Rect> chosen;
+    for (std::size_t i = 0; i < count; ++i)
+        chosen.push_back(tiles[(2 * i + 1) * tiles.size() / (2 * count)]);
+    return chosen;
+}
+
+std::int64_t areaOf(const std::vector<Rect>& rects) {
+    std::int64_t area = 0;
+    for (const Rect& rect : rects)
+        area += rect.area();
+    return area;
+}
+
 template <typename T>
 T valueOf(Result<T> result) {
     if (result) return std::move(*result);
@@ -83,17 +98,34 @@ Result<FieldBenchResult> benchField(const Upsampler& upsampler, const FieldBench
         const auto add = [&](const std::string& stage, const std::function<void()>& work) {
             result.stages.push_back(timed(stage, request, context, work));
         };
-        const auto all = [&](const auto& sink) {
-            forEachTile(*field, wholeOf(extent), request.tile, name, context, sink);
+        const std::vector<Rect> every = tilesOf(wholeOf(extent), request.tile);
+        const std::vector<Rect> tiles = evenlySpread(every, request.mostTiles);
+        const double measured =
+            static_cast<double>(areaOf(tiles)) / static_cast<double>(extent.area());
+        const auto addTiles = [&](const std::string& stage, const auto& sink, const auto& end) {
+            add(stage, [&] {
+                forEachTile(*field, tiles, name, context, sink);
+                end();
+            });
+            StageTime& time = result.stages.back();
+            time.measured = measured;
+            for (Spent* spent : {&time.median, &time.best}) {
+                spent->wallSeconds /= measured;
+                spent->processorSeconds /= measured;
+            }
         };
         add("bind", [&] { field = valueOf(upsampler.bind(request.low, request.guidance)); });
+        add("first look", [&] { field->evaluateEvery(wholeOf(extent), coarseStride(extent)); });
         add("first tile", [&] { field->evaluate(central); });
-        add("tiles", [&] { all([](const Rect&, const at::Tensor&) {}); });
+        addTiles(
+            "tiles", [](const Rect&, const at::Tensor&) {}, [] {});
         result.stages.back().gmacs =
             1e-9 * request.macsPerPixel * static_cast<double>(extent.area());
         if (request.pca) {
-            const std::array source{PcaSource{field.get(), name}};
-            add("PCA", [&] { valueOf(fitPca(source, 3, request.tile, context)); });
+            Moments moments(field->channels());
+            addTiles(
+                "PCA", [&](const Rect&, const at::Tensor& block) { moments.add(block); },
+                [&] { basisFromMoments(moments.mean(), moments.secondMoment(), 3); });
         }
         if (field->attend(middle)) add("attention", [&] { field->attend(middle); });
         const Extent grid = request.low.extent();

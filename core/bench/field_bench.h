@@ -21,7 +21,8 @@ struct StageTime {
     Spent median; ///< of the repetitions, each number on its own
     Spent best;
     std::int64_t repetitions = 0;
-    double gmacs = 0; ///< 10^9 multiply-adds of one repetition; 0: not counted
+    double gmacs = 0;    ///< 10^9 multiply-adds of one repetition; 0: not counted
+    double measured = 1; ///< share of the work that was done; times are scaled up to all of it
 };
 
 /// The median of an odd or even number of values; 0 of none.
@@ -32,7 +33,9 @@ struct FieldBenchRequest {
     Guidance guidance;
     std::int64_t tile = 64;
     std::int64_t repetitions = 3;
-    bool pca = true;         ///< also fit a PCA to the whole field
+    bool pca = true; ///< also fit a PCA to the whole field
+    /// Of a map of more tiles only so many, evenly spread, are computed, and times scaled up.
+    std::int64_t mostTiles = 1 << 30;
     double macsPerPixel = 0; ///< of the method, where it is known
     c10::Device device = c10::kCPU;
 };
@@ -44,9 +47,9 @@ struct FieldBenchResult {
     std::optional<std::int64_t> peakBytes;
 };
 
-/// Stages: "bind", "first tile" (in the middle), "tiles" (all, thrown away), "PCA" (all tiles and
-/// the fit), "attention" and "low-res similarity" of the pixel in the middle. Errors: those of
-/// binding, OutOfMemory, Cancelled.
+/// Stages: "bind", "first look" (every so many pixels of the map), "first tile" (in the middle),
+/// "tiles" (all, thrown away), "PCA" (all tiles and the fit), "attention" and "low-res similarity"
+/// of the pixel in the middle. Errors: those of binding, OutOfMemory, Cancelled.
 Result<FieldBenchResult> benchField(const Upsampler& upsampler, const FieldBenchRequest& request,
                                     const RunContext& context);
 

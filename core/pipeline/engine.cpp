@@ -20,6 +20,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -28,6 +29,7 @@
 #include <chrono>
 #include <cmath>
 #include <map>
+#include <mutex>
 #include <span>
 #include <utility>
 
@@ -113,6 +115,34 @@ std::vector<Rect> sampleOf(const Extent& extent) {
     return rects;
 }
 
+bool overlap(const Rect& a, const Rect& b) {
+    return a.x < b.right() && b.x < a.right() && a.y < b.bottom() && b.y < a.bottom();
+}
+
+/// Rows of a first look that are computed between two looks at what else is wanted.
+constexpr std::int64_t coarseRowsAtOnce = 4;
+
+/// A field of which only every `stride`-th pixel of a rectangle is evaluated.
+class SparseField final : public FeatureField {
+public:
+    SparseField(const FeatureField& field, std::int64_t stride)
+        : field_(field)
+        , stride_(stride) {}
+    Extent extent() const override { return field_.extent(); }
+    std::int64_t channels() const override { return field_.channels(); }
+    Extent gridExtent() const override { return field_.gridExtent(); }
+    at::Tensor evaluate(const Rect& rect) const override {
+        return field_.evaluateEvery(rect, stride_);
+    }
+    std::optional<at::Tensor> attend(const Pixel& pixel) const override {
+        return field_.attend(pixel);
+    }
+
+private:
+    const FeatureField& field_;
+    std::int64_t stride_;
+};
+
 /// The first `components` of a basis.
 PcaBasis truncated(PcaBasis basis, std::int64_t components) {
     if (basis.size() <= components) return basis;
@@ -147,11 +177,26 @@ struct Engine::State {
     std::filesystem::path clipPath;
     std::map<std::string, FieldPtr> fields;
     std::map<std::string, Moments> moments; ///< by method
+    /// By method: C x h x w, every `coarseStride`-th pixel of its map.
+    std::map<std::string, at::Tensor> coarse;
+    /// A map that is computed only where it is seen.
+    struct SeenMap {
+        std::uint64_t id = 0; ///< of the request that asked for it
+        MapRequest request;
+        PcaBasis basis;
+        std::vector<Rect> tiles;
+        std::vector<std::int64_t> strides; ///< of each tile that is there; 0: none yet
+    };
+    /// By slot. Shared, because a photo may be opened while one is being filled.
+    std::map<std::string, std::shared_ptr<SeenMap>> seenMaps;
+    std::atomic<bool> hasSeenMaps = false;
     /// Of the maps of scores of this photo, by method and name of the basis.
     std::map<std::pair<std::string, std::string>, PcaBasis> bases;
     std::map<std::string, PcaBasis> locked; ///< by method; stays from photo to photo
     std::atomic<double> focusX = 0.5;       ///< set by any thread
     std::atomic<double> focusY = 0.5;
+    std::mutex seenMutex;
+    SeenPart seenPart; ///< set by any thread
     std::chrono::steady_clock::time_point lastProgress;
     StageClock* clock = nullptr; ///< of the innermost running request
     RequestQueue queue;          ///< last: its thread ends before the rest goes
@@ -211,7 +256,8 @@ struct Engine::State {
     /// Where memory was short: smaller tiles, then the CPU. Says what has changed; nothing if
     /// nothing is left to try.
     std::optional<std::string> makeRoom() {
-        fields.clear(); // with what they cache
+        fields.clear();                                // with what they cache
+        dropSeen([](const SeenMap&) { return true; }); // their tiles have another size
         if (options.tile > smallestTile) {
             options.tile = std::max(options.tile / 2, smallestTile);
             return fmt::format("Memory is short: going on in tiles of {} pixels.", options.tile);
@@ -341,6 +387,8 @@ struct Engine::State {
         scene.reset();
         fields.clear();
         moments.clear();
+        coarse.clear();
+        dropSeen([](const SeenMap&) { return true; });
         bases.clear();
         if (clip != nullptr && (frames == nullptr || clipPath != request.path)) locked.clear();
         clip = frames;
@@ -391,6 +439,16 @@ struct Engine::State {
         return std::min<std::int64_t>(options.components, channels);
     }
 
+    /// Distance of a tile's middle from where the user looks now, in pixels of the map.
+    auto farnessIn(const Extent& extent) const {
+        return [x = focusX * static_cast<double>(extent.width),
+                y = focusY * static_cast<double>(extent.height)](const Rect& tile) {
+            return std::hypot(static_cast<double>(tile.x) + static_cast<double>(tile.width) / 2 - x,
+                              static_cast<double>(tile.y) + static_cast<double>(tile.height) / 2 -
+                                  y);
+        };
+    }
+
     /// Every tile of the field once, those near the focus first; a pick is answered in between.
     template <typename Sink>
     void walk(const FeatureField& field, const std::string& stage, int urgency,
@@ -400,13 +458,7 @@ struct Engine::State {
         const auto total = static_cast<double>(waiting.size());
         const auto batch = static_cast<std::size_t>(std::max(2 * at::get_num_threads(), 4));
         while (!waiting.empty()) {
-            const double x = focusX * static_cast<double>(extent.width);
-            const double y = focusY * static_cast<double>(extent.height);
-            const auto farness = [&](const Rect& tile) {
-                return std::hypot(
-                    static_cast<double>(tile.x) + static_cast<double>(tile.width) / 2 - x,
-                    static_cast<double>(tile.y) + static_cast<double>(tile.height) / 2 - y);
-            };
+            const auto farness = farnessIn(extent);
             const auto count = std::min(batch, waiting.size());
             const auto middle = waiting.begin() + static_cast<std::ptrdiff_t>(count);
             std::ranges::partial_sort(waiting, middle, {}, farness);
@@ -430,16 +482,98 @@ struct Engine::State {
         };
     }
 
-    /// Fitted on a few small parts of the field; nothing if the field is quickly walked over whole.
-    std::optional<PcaBasis> previewBasis(const std::string& method, const FeatureField& field,
-                                         const RunContext& context) {
-        const std::vector<Rect> sample =
-            isQuick(method) ? std::vector<Rect>() : sampleOf(field.extent());
-        if (sample.empty()) return std::nullopt;
-        Moments some(field.channels());
-        forEachTile(field, sample, "a first basis", context,
-                    [&](const Rect&, const at::Tensor& block) { some.add(block); });
-        return basisFromMoments(some.mean(), some.secondMoment(), componentsOf(field.channels()));
+    /// Too large to be computed as a whole.
+    bool isLarge(const std::string& method, const FeatureField& field) const {
+        return !isQuick(method) && field.extent().area() > options.wholePixels;
+    }
+
+    /// Every so many pixels of a map: C x h x w. Nothing if the map is quickly walked over whole.
+    std::optional<at::Tensor> coarseOf(const std::string& method, const FeatureField& field,
+                                       const RunContext& context) {
+        const Extent extent = field.extent();
+        if (isQuick(method) || (sampleOf(extent).empty() && !isLarge(method, field)))
+            return std::nullopt;
+        if (const auto found = coarse.find(method); found != coarse.end()) return found->second;
+        const std::int64_t stride = coarseStride(extent);
+        std::vector<at::Tensor> strips;
+        std::vector<Rect> rects;
+        for (std::int64_t y = 0; y < extent.height; y += coarseRowsAtOnce * stride)
+            rects.push_back(
+                {0, y, extent.width, std::min(coarseRowsAtOnce * stride, extent.height - y)});
+        forEachTile(SparseField(field, stride), rects, "a first look", context,
+                    [&](const Rect&, const at::Tensor& strip) {
+                        strips.push_back(strip.cpu());
+                        queue.serveMoreUrgent(mapUrgency);
+                    });
+        return coarse.insert_or_assign(method, at::cat(strips, 1)).first->second;
+    }
+
+    /// Forgets maps that are computed where they are seen.
+    template <typename Which>
+    void dropSeen(const Which& which) {
+        std::erase_if(seenMaps, [&](const auto& entry) { return which(*entry.second); });
+        hasSeenMaps = !seenMaps.empty();
+    }
+
+    SeenPart seenNow() {
+        const std::lock_guard lock(seenMutex);
+        return seenPart;
+    }
+
+    /// Computes what is seen of a large map and is not there as finely as the screen shows it,
+    /// nearest to the focus first.
+    Result<void> fillSeen(const std::shared_ptr<SeenMap>& kept, const RunContext& context) {
+        SeenMap& map = *kept;
+        LOFTSCOPE_TRY(const FieldPtr field, fieldOf(map.id, map.request.method, context));
+        const Extent extent = field->extent();
+        LOFTSCOPE_TRY(const std::string name, titleOfMethod(map.id, map.request.method, context));
+        const auto batch = static_cast<std::size_t>(std::max(2 * at::get_num_threads(), 4));
+        for (;;) {
+            const SeenPart part = seenNow();
+            const Rect seen = seenRect(part, extent);
+            const std::int64_t stride = seenStride(part, extent);
+            std::vector<std::size_t> wanted;
+            std::size_t visible = 0;
+            for (std::size_t i = 0; i < map.tiles.size(); ++i) {
+                if (!overlap(map.tiles[i], seen)) continue;
+                ++visible;
+                if (map.strides[i] == 0 || map.strides[i] > stride) wanted.push_back(i);
+            }
+            if (wanted.empty()) return {};
+            const std::size_t count = std::min(batch, wanted.size());
+            std::ranges::partial_sort(
+                wanted, wanted.begin() + static_cast<std::ptrdiff_t>(count), {},
+                [&, farness = farnessIn(extent)](std::size_t i) { return farness(map.tiles[i]); });
+            std::vector<Rect> next;
+            for (std::size_t i = 0; i < count; ++i)
+                next.push_back(map.tiles[wanted[i]]);
+            const double done = static_cast<double>(visible - wanted.size());
+            RunContext inner = context;
+            inner.onProgress = [&](std::string_view stage, double fraction) {
+                context.progress(stage, (done + fraction * static_cast<double>(count)) /
+                                            static_cast<double>(visible));
+            };
+            std::size_t i = 0;
+            forEachTile(SparseField(*field, stride), next, name + ", what is seen", inner,
+                        [&](const Rect& rect, const at::Tensor& block) {
+                            const at::Tensor scores = projectBlock(map.basis, block);
+                            const at::Tensor tile = scores.repeat_interleave(stride, 1)
+                                                        .slice(1, 0, rect.height)
+                                                        .repeat_interleave(stride, 2)
+                                                        .slice(2, 0, rect.width);
+                            callback(map.id, FieldTile{map.request, rect, floatsOf(tile), stride});
+                            map.strides[wanted[i++]] = stride;
+                            queue.serveMoreUrgent(mapUrgency);
+                        });
+        }
+    }
+
+    /// After the screen shows another part of the photo.
+    Result<void> follow(const RunContext& context) {
+        const auto maps = seenMaps;
+        for (const auto& [slot, map] : maps)
+            LOFTSCOPE_CHECK(fillSeen(map, context));
+        return {};
     }
 
     /// Moments of a method's field over the photo, from a walk that `look` sees as well.
@@ -451,11 +585,18 @@ struct Engine::State {
         LOFTSCOPE_TRY(const std::string title, titleOfMethod(id, method, context));
         Moments all(field->channels());
         NormAccumulator norms;
-        walk(*field, title, mapUrgency, context, [&](const Rect& rect, const at::Tensor& block) {
-            all.add(block);
-            norms.add(block);
-            look(rect, block);
-        });
+        if (isLarge(method, *field)) {
+            const auto some = coarseOf(method, *field, context);
+            all.add(*some);
+            norms.add(*some);
+        } else {
+            walk(*field, title, mapUrgency, context,
+                 [&](const Rect& rect, const at::Tensor& block) {
+                     all.add(block);
+                     norms.add(block);
+                     look(rect, block);
+                 });
+        }
         context.throwIfStopped();
         callback(id, FieldStatistics{method, channelStatistics(all, norms)});
         return &moments.insert_or_assign(method, std::move(all)).first->second;
@@ -528,13 +669,25 @@ struct Engine::State {
                                 nameOfArithmetic(loaded == upsamplers.end()
                                                      ? c10::ScalarType::Float
                                                      : loaded->second.arithmetic)});
+        const bool large = isLarge(method, *field);
+        dropSeen([&](const SeenMap& map) { return slotOf(map.request) == slotOf(request); });
+        const auto first = coarseOf(method, *field, context);
+        const auto sendCoarse = [&](const PcaBasis& shown) {
+            callback(id, FieldCoarse{request,
+                                     coarseStride(field->extent()),
+                                     {first->size(1), first->size(2)},
+                                     floatsOf(projectBlock(shown, *first))});
+        };
         if (request.basis == "shared") {
             LOFTSCOPE_TRY(basis, sharedBasis(id, request.sharedBy, components, context));
         } else if (!given) {
             std::optional<PcaBasis> preview;
-            if (!moments.contains(method)) {
-                preview = previewBasis(method, *field, context);
-                if (preview) told(*preview, true);
+            if (first && !large && !moments.contains(method)) {
+                Moments some(field->channels());
+                some.add(*first);
+                preview = basisFromMoments(some.mean(), some.secondMoment(), components);
+                told(*preview, true);
+                sendCoarse(*preview);
             }
             LOFTSCOPE_TRY(
                 const Moments* const all,
@@ -543,10 +696,21 @@ struct Engine::State {
                 }));
             basis = basisFromMoments(all->mean(), all->secondMoment(), components);
             basis.fittedOn = nameWithSize(name, field->extent());
+            if (large)
+                basis.fittedOn += fmt::format(", every {}th pixel", coarseStride(field->extent()));
             if (request.basis == "locked") locked[method] = basis;
         }
         bases.insert_or_assign({method, request.basis}, basis);
         told(basis, false);
+        if (first && (large || given)) sendCoarse(basis);
+        if (large) {
+            auto map = std::make_shared<SeenMap>(
+                SeenMap{id, request, basis, tilesOf(wholeOf(field->extent()), options.tile), {}});
+            map->strides.resize(map->tiles.size());
+            seenMaps.insert_or_assign(slotOf(request), map);
+            hasSeenMaps = true;
+            return fillSeen(map, context);
+        }
         walk(*field, name + ", colours", mapUrgency, context,
              [&](const Rect& rect, const at::Tensor& block) { send(basis, rect, block); });
         return {};
@@ -729,6 +893,8 @@ struct Engine::State {
     void forget(const std::string& method) {
         fields.erase(method);
         moments.erase(method);
+        coarse.erase(method);
+        dropSeen([&](const SeenMap& map) { return map.request.method == method; });
         locked.erase(method);
         std::erase_if(bases, [&](const auto& entry) { return entry.first.first == method; });
     }
@@ -808,6 +974,19 @@ std::uint64_t Engine::compute(MapRequest request) {
 void Engine::lookAt(double x, double y) {
     state_->focusX = x;
     state_->focusY = y;
+}
+
+void Engine::show(const SeenPart& part) {
+    {
+        const std::lock_guard lock(state_->seenMutex);
+        if (state_->seenPart == part) return;
+        state_->seenPart = part;
+    }
+    if (!state_->hasSeenMaps) return;
+    state_->submit("view", mapUrgency, "computing what is seen",
+                   [state = state_.get()](std::uint64_t, const RunContext& context) {
+                       return state->follow(context);
+                   });
 }
 
 std::uint64_t Engine::lockBases(std::vector<MapRequest> shown) {

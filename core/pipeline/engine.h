@@ -9,6 +9,7 @@
 #include "core/image/image.h"
 #include "core/pipeline/map_request.h"
 #include "core/pipeline/model_description.h"
+#include "core/pipeline/seen_part.h"
 #include "core/pipeline/stage_clock.h"
 
 #include <algorithm>
@@ -42,6 +43,9 @@ struct EngineOptions {
     int components = 9;     ///< principal components per map, fewer if the features have fewer
     std::int64_t tile = 64; ///< side of the tiles of a map, pixels
     std::size_t cacheBytes = std::size_t{512} << 20U; ///< features kept per method
+    /// Larger maps of methods that take their time are computed where they are seen, on a basis
+    /// fitted to every so many pixels.
+    std::int64_t wholePixels = 2'000'000;
 };
 
 /// An upsampling method as menus name it.
@@ -112,6 +116,15 @@ struct FieldTile {
     MapRequest request;
     Rect rect;
     std::vector<float> scores; ///< components x rect.height x rect.width
+    std::int64_t stride = 1;   ///< more: one value for so many pixels; finer ones come when needed
+};
+
+/// A first look at a map: every `stride`-th pixel of it. Tiles follow.
+struct FieldCoarse {
+    MapRequest request;
+    std::int64_t stride = 1;   ///< pixels of the map
+    Extent extent;             ///< of what is here
+    std::vector<float> scores; ///< components x extent.height x extent.width
 };
 
 struct AttentionSummary {
@@ -195,9 +208,9 @@ struct RequestEnded {
 struct EngineIdle {};
 
 using EngineEvent =
-    std::variant<PhotoDecoded, FeaturesReady, FieldBegun, FieldFitted, FieldTile, AttentionReady,
-                 MapReady, BasisSaved, ClipBasisFitted, ModelChanged, ModelLoaded, FieldStatistics,
-                 EngineNote, StageProgress, RequestEnded, EngineIdle>;
+    std::variant<PhotoDecoded, FeaturesReady, FieldBegun, FieldFitted, FieldCoarse, FieldTile,
+                 AttentionReady, MapReady, BasisSaved, ClipBasisFitted, ModelChanged, ModelLoaded,
+                 FieldStatistics, EngineNote, StageProgress, RequestEnded, EngineIdle>;
 
 /// Called on the worker thread, in order; `id` is that of the request it answers.
 using EngineCallback = std::function<void(std::uint64_t id, const EngineEvent& event)>;
@@ -219,6 +232,9 @@ public:
     std::uint64_t compute(MapRequest request);
     /// Where the user looks, as fractions of the photo: tiles near it are computed first.
     void lookAt(double x, double y);
+    /// What of the photo the screen shows: large maps are computed there, and further on as this
+    /// changes. Their tiles come under the id of their request.
+    void show(const SeenPart& part);
 
     /// Keeps the bases that maps of scores have now, by method, for "locked" ones, also of photos
     /// to come; of a method that has none the own one at its first use. Before: those locked

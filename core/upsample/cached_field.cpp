@@ -22,6 +22,10 @@ public:
         return field_->attend(pixel);
     }
 
+    at::Tensor evaluateEvery(const Rect& rect, std::int64_t stride) const override {
+        return stride == 1 ? evaluate(rect) : field_->evaluateEvery(rect, stride);
+    }
+
     at::Tensor evaluate(const Rect& rect) const override {
         const Key key{rect.x, rect.y, rect.width, rect.height};
         {

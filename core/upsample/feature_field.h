@@ -38,6 +38,11 @@ public:
     /// run under `guarded`.
     virtual at::Tensor evaluate(const Rect& rect) const = 0;
 
+    /// Features of every `stride`-th pixel of `rect` in both directions, from its first on:
+    /// C x ceil(h / stride) x ceil(w / stride). What `evaluate` has there (in half precision up to
+    /// its rounding), for less.
+    virtual at::Tensor evaluateEvery(const Rect& rect, std::int64_t stride) const;
+
     /// How much each low-resolution token contributes to `pixel`: blocks x heads x h x w.
     /// Cross-attention weights (each sums to 1) or an interpolation's taps (1 x 1 x h x w; bicubic
     /// has negative ones). Nothing where the method has no such weights.

@@ -14,6 +14,7 @@
 #include <ATen/ops/relu.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
 namespace loftscope {
@@ -23,6 +24,9 @@ namespace {
 constexpr double layerNormEps = 1e-5;
 constexpr double batchNormEps = 1e-5;
 constexpr double finalNormEps = 1e-6; // ConvNeXt's channel norm
+
+/// Whose neighbourhoods are convolved at once: some megabytes.
+constexpr std::size_t mostSinglePixels = 256;
 
 /// Folds a BatchNorm with running statistics into the convolution before it, in double so that
 /// nothing is lost.
@@ -215,11 +219,9 @@ at::Tensor LoftUpField::feedForward(const CrossAttentionBlock& block, const at::
     return block.ff_contract(at::gelu(block.ff_expand(block.ff_norm(x))));
 }
 
-at::Tensor LoftUpField::run(const Rect& rect, std::int64_t convolvedSide,
-                            LoftUpStages* stages) const {
-    const at::NoGradGuard noGrad;
+at::Tensor LoftUpField::throughLayers(at::Tensor x, LoftUpStages* stages) const {
     const LoftUpWeights& w = *weights_;
-    at::Tensor x = queryTokens(rect, convolvedSide, stages);
+    if (w.packed && stages == nullptr) return throughPackedLayers(*w.packed, packedHeads_, x);
     for (std::size_t i = 0; i < w.layers.size(); ++i) {
         const CrossAttentionBlock& block = w.layers[i];
         const auto& [keys, values] = keysValues_[i];
@@ -228,8 +230,51 @@ at::Tensor LoftUpField::run(const Rect& rect, std::int64_t convolvedSide,
         x = x + feedForward(block, x);
         if (stages != nullptr) stages->afterBlock.push_back(x);
     }
-    const at::Tensor output = w.final_conv_norm(w.final_conv(w.norm(x)).to(at::kFloat));
+    return w.final_conv_norm(w.final_conv(w.norm(x)).to(at::kFloat));
+}
+
+at::Tensor LoftUpField::run(const Rect& rect, std::int64_t convolvedSide,
+                            LoftUpStages* stages) const {
+    const at::NoGradGuard noGrad;
+    const at::Tensor output = throughLayers(queryTokens(rect, convolvedSide, stages), stages);
     return output.t().reshape({channels(), rect.height, rect.width});
+}
+
+at::Tensor LoftUpField::queryTokens(const std::vector<Pixel>& pixels) const {
+    const FoldedConv& convolution = weights_->first_conv_4;
+    at::Tensor seen =
+        at::zeros({static_cast<std::int64_t>(pixels.size()), weights_->spec.dim, 3, 3},
+                  convolution.weight.options())
+            .contiguous(at::MemoryFormat::ChannelsLast);
+    for (std::size_t i = 0; i < pixels.size(); ++i) {
+        const auto [x, y] = pixels[i];
+        const Rect middle = grown({x, y, 1, 1}, 1, extent_);
+        seen[static_cast<std::int64_t>(i)]
+            .narrow(1, middle.y - y + 1, middle.height)
+            .narrow(2, middle.x - x + 1, middle.width)
+            .copy_(firstConvolved(middle, nullptr)[0]);
+    }
+    return at::relu(at::conv2d(seen, convolution.weight, convolution.bias))
+        .flatten(1)
+        .to(at::kFloat);
+}
+
+at::Tensor LoftUpField::evaluateEvery(const Rect& rect, std::int64_t stride) const {
+    if (stride == 1) return evaluate(rect);
+    const at::NoGradGuard noGrad;
+    std::vector<at::Tensor> parts;
+    std::vector<Pixel> pixels;
+    for (std::int64_t y = rect.y; y < rect.bottom(); y += stride) {
+        for (std::int64_t x = rect.x; x < rect.right(); x += stride) {
+            pixels.push_back({x, y});
+            if (pixels.size() < mostSinglePixels) continue;
+            parts.push_back(throughLayers(queryTokens(pixels), nullptr));
+            pixels.clear();
+        }
+    }
+    if (!pixels.empty()) parts.push_back(throughLayers(queryTokens(pixels), nullptr));
+    const auto count = [&](std::int64_t length) { return (length + stride - 1) / stride; };
+    return at::cat(parts).t().reshape({channels(), count(rect.height), count(rect.width)});
 }
 
 at::Tensor LoftUpField::evaluateByKernels(const Rect& rect) const {

@@ -86,6 +86,7 @@ public:
     std::int64_t channels() const override { return weights_->spec.channels; }
     Extent gridExtent() const override { return grid_; }
     at::Tensor evaluate(const Rect& rect) const override;
+    at::Tensor evaluateEvery(const Rect& rect, std::int64_t stride) const override;
     std::optional<at::Tensor> attend(const Pixel& pixel) const override;
 
     /// The same as `evaluate`, keeping what came between; always by plain LibTorch.
@@ -109,6 +110,10 @@ private:
                            LoftUpStages* stages) const;
     at::Tensor blockQuery(std::size_t block, const at::Tensor& x) const;
     at::Tensor feedForward(const CrossAttentionBlock& block, const at::Tensor& x) const;
+    /// From query tokens to features: n x D to n x C.
+    at::Tensor throughLayers(at::Tensor x, LoftUpStages* stages) const;
+    /// Query tokens of single pixels: n x D.
+    at::Tensor queryTokens(const std::vector<Pixel>& pixels) const;
     at::Tensor evaluateByKernels(const Rect& rect) const;
     at::Tensor run(const Rect& rect, std::int64_t convolvedSide, LoftUpStages* stages) const;
 

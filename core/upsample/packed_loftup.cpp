@@ -8,6 +8,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/zeros.h>
 
@@ -237,6 +238,22 @@ at::Tensor evaluatePacked(const PackedLoftUp& weights, const std::vector<PackedH
                         layers.outputStride(), weights.channels,
                         out + (kept.y + row - rect.y) * rect.width + kept.x - rect.x, rect.area());
         }
+    }
+    return result;
+}
+
+at::Tensor throughPackedLayers(const PackedLoftUp& weights, const std::vector<PackedHeads>& blocks,
+                               const at::Tensor& tokens) {
+    PixelLayers layers(weights, blocks);
+    at::Tensor result = at::empty({tokens.size(0), weights.channels});
+    for (std::int64_t first = 0; first < tokens.size(0); first += pixelsAtOnce) {
+        const std::int64_t count = std::min(pixelsAtOnce, tokens.size(0) - first);
+        at::from_blob(layers.stream(), {count, weights.dim}, {layers.stride(), 1}, at::kFloat)
+            .copy_(tokens.narrow(0, first, count));
+        const float* features = layers.run(count);
+        for (std::int64_t row = 0; row < count; ++row)
+            std::copy_n(features + row * layers.outputStride(), weights.channels,
+                        result.mutable_data_ptr<float>() + (first + row) * weights.channels);
     }
     return result;
 }

@@ -61,4 +61,8 @@ at::Tensor framed(const at::Tensor& rows, const Rect& inside, const Rect& frame)
 at::Tensor evaluatePacked(const PackedLoftUp& weights, const std::vector<PackedHeads>& blocks,
                           const at::Tensor& conv1, const Rect& rect);
 
+/// The layers behind the second convolution: n x D query tokens to n x C features, fp32.
+at::Tensor throughPackedLayers(const PackedLoftUp& weights, const std::vector<PackedHeads>& blocks,
+                               const at::Tensor& tokens);
+
 } // namespace loftscope

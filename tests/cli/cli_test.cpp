@@ -650,21 +650,33 @@ TEST_F(CommandLineTest, PrecisionsThatAreNotThereAreRefused) {
 TEST_F(CommandLineTest, BenchTimesTheStagesOfEverySizeAndMethod) {
     const auto run =
         runProgram({"bench", "-u", "bilinear", "-u", "loftup=" + golden("loftup_tiny.weights"),
-                    "--channels", "32", "--sizes", "28,42x28", "--repeat", "1", "--json"});
+                    "--channels", "32", "--sizes", "28,42x28", "--repeat", "1", "--precisions",
+                    "fp32,bf16", "--thread-counts", "1,2", "--json"});
     ASSERT_EQ(run.exitCode, 0) << run.err;
     const auto json = nlohmann::json::parse(run.out);
-    EXPECT_GT(json.at("machine").at("product_gmac_s").get<double>(), 0);
-    ASSERT_EQ(json.at("cases").size(), 4U);
+    ASSERT_EQ(json.at("machines").size(), 4U) << "every precision with every number of threads";
+    EXPECT_GT(json.at("machines").back().at("product_gmac_s").get<double>(), 0);
+    ASSERT_EQ(json.at("cases").size(), 16U);
     const auto& last = json.at("cases").back();
     EXPECT_EQ(last.at("output").at("width"), 42);
     EXPECT_EQ(last.at("tokens").at("width"), 3);
+    EXPECT_EQ(last.at("threads"), 2);
+    EXPECT_EQ(last.at("precision"), "bf16");
     std::vector<std::string> stages;
     for (const auto& stage : last.at("stages")) {
         stages.push_back(stage.at("stage"));
         EXPECT_GT(stage.at("wall_s").get<double>(), 0);
     }
-    EXPECT_THAT(stages, testing::ElementsAre("bind", "first tile", "tiles", "PCA", "attention",
-                                             "low-res similarity"));
+    EXPECT_THAT(stages, testing::ElementsAre("bind", "first look", "first tile", "tiles", "PCA",
+                                             "attention", "low-res similarity"));
+    // Of four tiles one: the time is that of four.
+    const auto part = runProgram({"bench", "-u", "loftup=" + golden("loftup_tiny.weights"),
+                                  "--channels", "32", "--sizes", "32", "--tile", "16", "--repeat",
+                                  "1", "--most-tiles", "1", "--json"});
+    ASSERT_EQ(part.exitCode, 0) << part.err;
+    const auto sampled = nlohmann::json::parse(part.out).at("cases").front().at("stages").at(3);
+    EXPECT_EQ(sampled.at("stage"), "tiles");
+    EXPECT_EQ(sampled.at("measured_share"), 0.25);
     expectRefusal(runProgram({"bench", "-u", "loftup=" + golden("loftup_tiny.weights"), "--sizes",
                               "28", "--repeat", "1"}),
                   1, "32");

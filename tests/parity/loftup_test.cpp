@@ -193,6 +193,30 @@ TEST(LoftUp, HalfPrecisionStaysCloseToTheReference) {
     EXPECT_GT(gap.max, 1e-4) << "nothing was computed in bf16";
 }
 
+TEST(LoftUp, EverySoManythPixelIsWhatItIsInTheWholeMap) {
+    const Golden golden("loftup_tiny.nonsquare");
+    const Golden checkpoint("loftup_tiny.weights");
+    const auto halfWeights =
+        readLoftUpWeights(checkpoint.state(), specOf(32), c10::kCPU, at::kBFloat16);
+    ASSERT_TRUE(halfWeights) << halfWeights.error().message;
+    const at::Tensor photo =
+        at::randint(0, 256, {3, 60, 84}, at::make_generator<at::CPUGeneratorImpl>(7)) / 255.0;
+    for (const at::Tensor& guidance : {photo, golden["input.guidance"][0]}) {
+        const LoftUpField full(weightsOf("loftup_tiny"), {golden["input.lr"][0]}, guidance);
+        const LoftUpField half(*halfWeights, {golden["input.lr"][0]}, guidance);
+        const Rect rect{0, 3, 84, 57}; // both borders
+        const at::Tensor whole = full.evaluate(rect);
+        for (const std::int64_t stride : {1, 4, 7, 83}) {
+            const at::Tensor expected = whole.slice(1, 0, 57, stride).slice(2, 0, 84, stride);
+            EXPECT_LE(difference(full.evaluateEvery(rect, stride), expected).max, 2e-5) << stride;
+            EXPECT_LE(difference(full.FeatureField::evaluateEvery(rect, stride), expected).max,
+                      2e-5)
+                << stride;
+            EXPECT_LE(difference(half.evaluateEvery(rect, stride), expected).mean, 2e-2) << stride;
+        }
+    }
+}
+
 TEST(LoftUp, HalfPrecisionOfAPixelDoesNotDependOnTheRectangle) {
     const Golden golden("loftup_tiny.nonsquare");
     const Golden checkpoint("loftup_tiny.weights");

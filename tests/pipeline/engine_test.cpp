@@ -209,6 +209,81 @@ TEST_F(EngineTest, TheFirstTilesComeBeforeTheBasisIsExactAndEndTheSame) {
         ASSERT_NEAR(first[i], second[i], 1e-4F * scale) << i;
 }
 
+TEST_F(EngineTest, AFirstLookComesBeforeTheTilesAndIsExactAtItsPixels) {
+    start();
+    engine->openPhoto({"made up", madeUpPhoto({256, 272}), 256});
+    const auto own = scores("loftup");
+    waitIdle(own);
+    ASSERT_EQ(all<FieldCoarse>(own).size(), 1U) << "the tiles in a better basis stay";
+    // In a basis that is known, the same pixels of the map and of the first look have one value.
+    engine->lockBases({[] {
+        MapRequest request = about(What::Scores, "loftup");
+        request.basis = "own";
+        return request;
+    }()});
+    const auto id = scores("loftup", "locked");
+    waitIdle(id);
+    const auto coarse = all<FieldCoarse>(id);
+    ASSERT_EQ(coarse.size(), 1U);
+    const FieldCoarse& look = coarse.front();
+    const Extent extent = all<FieldBegun>(id).front().extent;
+    EXPECT_EQ(look.stride, 8);
+    EXPECT_EQ(look.extent, (Extent{(extent.height + 7) / 8, (extent.width + 7) / 8}));
+    const std::vector<float> map = wholeMap(id);
+    const float scale = all<FieldFitted>(id).front().deviations.front();
+    for (std::int64_t y = 0; y < look.extent.height; ++y)
+        for (std::int64_t x = 0; x < look.extent.width; ++x)
+            ASSERT_NEAR(look.scores[static_cast<std::size_t>(y * look.extent.width + x)],
+                        map[static_cast<std::size_t>(8 * y * extent.width + 8 * x)], 1e-3F * scale)
+                << x << "," << y;
+}
+
+TEST_F(EngineTest, LargeMapsAreComputedWhereTheyAreSeenAndAsFinely) {
+    options.tile = 32;
+    options.wholePixels = 60'000;
+    start();
+    engine->openPhoto({"made up", madeUpPhoto({256, 256}), 256}); // 8 x 8 tiles
+    engine->show({0.5, 0.5, 0.74, 0.74});
+    const auto id = scores("loftup");
+    waitIdle(id);
+    EXPECT_EQ(errorOf(id), std::nullopt);
+    EXPECT_EQ(all<FieldCoarse>(id).size(), 1U);
+    ASSERT_EQ(all<FieldFitted>(id).size(), 1U);
+    EXPECT_FALSE(all<FieldFitted>(id).front().preview);
+    EXPECT_THAT(all<FieldFitted>(id).front().fittedOn, ::testing::HasSubstr("every 8th pixel"));
+    const auto pixels = [&](std::size_t from) {
+        std::int64_t evaluated = 0;
+        const auto tiles = all<FieldTile>(id);
+        for (std::size_t i = from; i < tiles.size(); ++i)
+            evaluated += tiles[i].rect.area() / (tiles[i].stride * tiles[i].stride);
+        return evaluated;
+    };
+    EXPECT_EQ(all<FieldTile>(id).size(), 4U) << "the four tiles that are seen, of 64";
+
+    // Zoomed out far: the rest, one pixel in 16.
+    engine->show({0, 0, 1, 1, 64});
+    const auto idleAgain = engine->compute(about(What::Attention, "loftup", Pixel{9, 9}));
+    waitIdle(idleAgain);
+    EXPECT_EQ(all<FieldTile>(id).size(), 64U);
+    EXPECT_EQ(pixels(4), 60 * 32 * 32 / 16);
+    // Back where everything is as fine as can be: nothing is computed again.
+    engine->show({0.51, 0.51, 0.7, 0.7});
+    waitIdle(engine->compute(about(What::Attention, "loftup", Pixel{9, 9})));
+    EXPECT_EQ(all<FieldTile>(id).size(), 64U);
+    // Somewhere else: the coarse tile there becomes fine.
+    engine->show({0, 0, 0.1, 0.1});
+    waitIdle(engine->compute(about(What::Attention, "loftup", Pixel{9, 9})));
+    ASSERT_EQ(all<FieldTile>(id).size(), 65U);
+    EXPECT_EQ(all<FieldTile>(id).back().rect, (Rect{0, 0, 32, 32}));
+    EXPECT_EQ(all<FieldTile>(id).back().stride, 1);
+
+    // Another photo ends it.
+    waitIdle(open());
+    engine->show({0.8, 0.8, 1, 1});
+    waitIdle(scores(""));
+    EXPECT_EQ(all<FieldTile>(id).size(), 65U);
+}
+
 TEST_F(EngineTest, PickGivesAttentionOfEveryHeadAndSimilarities) {
     start();
     open();

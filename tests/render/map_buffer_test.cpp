@@ -37,6 +37,19 @@ TEST(MapBuffer, IsCompleteOnceEveryPixelHasArrivedAlsoWithOverlaps) {
     EXPECT_TRUE(map.complete());
 }
 
+TEST(MapBuffer, AFirstLookFillsWhatHasNotArrived) {
+    MapBuffer map(1, {4, 5}, {2, 3});
+    ASSERT_TRUE(map.put({0, 0, 1, 1}, counting(1, 50)));
+    EXPECT_FALSE(map.fill(2, {2, 2}, counting(4))) << "a row of 5 has 3 every second pixel";
+    ASSERT_TRUE(map.fill(2, {2, 3}, counting(6)));
+    EXPECT_TRUE(map.complete());
+    EXPECT_EQ(map.at(0, {0, 0}), 50);
+    EXPECT_EQ(map.at(0, {1, 1}), 1);
+    EXPECT_EQ(map.at(0, {4, 1}), 3);
+    EXPECT_EQ(map.at(0, {4, 3}), 6);
+    EXPECT_EQ(map.changesSince(1).front(), (Rect{0, 0, 5, 4}));
+}
+
 TEST(MapBuffer, RefusesWhatDoesNotFitAndChangesNothing) {
     MapBuffer map(2, {4, 4});
     EXPECT_FALSE(map.put({3, 0, 2, 1}, counting(4))) << "reaches out";

@@ -51,6 +51,26 @@ std::span<const float> MapBuffer::channel(int index) const {
     return std::span(values_).subspan(count(c * extent_.area()), count(extent_.area()));
 }
 
+bool MapBuffer::fill(std::int64_t stride, const Extent& few, std::span<const float> values) {
+    if (stride < 1 || few.height != (extent_.height + stride - 1) / stride ||
+        few.width != (extent_.width + stride - 1) / stride ||
+        values.size() != count(channels_ * few.area()))
+        return false;
+    for (std::int64_t y = 0; y < extent_.height; ++y) {
+        for (std::int64_t x = 0; x < extent_.width; ++x) {
+            const std::size_t pixel = count(y * extent_.width + x);
+            if (coverage_[pixel] != 0) continue;
+            coverage_[pixel] = 255;
+            ++coveredPixels_;
+            const std::size_t from = count((y / stride) * few.width + x / stride);
+            for (std::size_t c = 0; c < count(channels_); ++c)
+                values_[c * count(extent_.area()) + pixel] = values[c * count(few.area()) + from];
+        }
+    }
+    changes_.push_back(wholeOf(extent_));
+    return true;
+}
+
 float MapBuffer::at(int index, const Pixel& pixel) const {
     return channel(index)[count(pixel.y * extent_.width + pixel.x)];
 }

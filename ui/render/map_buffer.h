@@ -31,6 +31,11 @@ public:
     /// if the rectangle is not inside the map or the count does not fit.
     bool put(const Rect& rect, std::span<const float> values);
 
+    /// Fills what has not arrived with every `stride`-th pixel of the map, `count` of them
+    /// (channels x count.height x count.width), each standing for those after it. False, and
+    /// nothing changes, if the number of values does not fit.
+    bool fill(std::int64_t stride, const Extent& count, std::span<const float> values);
+
     /// H x W values, row by row; 0 where nothing has arrived.
     std::span<const float> channel(int index) const;
     float at(int channel, const Pixel& pixel) const;

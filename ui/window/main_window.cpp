@@ -41,6 +41,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace loftscope {
 
@@ -291,6 +292,7 @@ void MainWindow::connectWorkspace() {
     connect(&model_, &PaneModel::changed, this, &MainWindow::updateActions);
     connect(&model_, &PaneModel::hoverChanged, this, &MainWindow::updatePosition);
     connect(&model_, &PaneModel::viewChanged, this, &MainWindow::updatePosition);
+    connect(&model_, &PaneModel::viewChanged, this, &MainWindow::updateSeen);
     connect(canvas_, &CanvasWidget::openGlFailed, this,
             [this](const QString& sentence, const QString& details) {
                 showFailure(sentence);
@@ -309,6 +311,8 @@ void MainWindow::connectWorkspace() {
     connect(modelPanel_, &ModelPanel::summaryChanged, modelButton_, &QToolButton::setText);
     clock_.setInterval(250);
     connect(&clock_, &QTimer::timeout, this, &MainWindow::updateStatus);
+    // Also after the window or a pane has changed its size.
+    connect(&clock_, &QTimer::timeout, this, &MainWindow::updateSeen);
     clock_.start();
 }
 
@@ -404,6 +408,27 @@ void MainWindow::updateActions() {
         commands_->find(id)->setEnabled(isClip);
     commands_->find("clip.one-basis")->setChecked(workspace_->clipBasis());
     commands_->find("clip.from-folder")->setEnabled(!wantedPhoto_.isEmpty());
+}
+
+void MainWindow::updateSeen() {
+    if (!model_.photo()) return;
+    std::optional<Box> seen;
+    double zoom = 0;
+    for (const PaneState& pane : model_.state().panes) {
+        if (canvas_->pictureOf(pane.id).empty()) continue;
+        const Box part = canvas_->transformOf(pane.id).visiblePixels();
+        if (seen) {
+            const glm::dvec2 from{std::min(seen->origin.x, part.origin.x),
+                                  std::min(seen->origin.y, part.origin.y)};
+            const glm::dvec2 to{std::max(seen->end().x, part.end().x),
+                                std::max(seen->end().y, part.end().y)};
+            seen = Box{from, to - from};
+        } else {
+            seen = part;
+        }
+        zoom = std::max(zoom, canvas_->zoomOf(pane.id));
+    }
+    if (seen) workspace_->see(*seen, zoom);
 }
 
 void MainWindow::updatePosition() {

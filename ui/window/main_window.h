@@ -131,6 +131,8 @@ private:
     void updateActions();
     void updateStatus();
     void updatePosition();
+    /// Tells the workspace what part of the photo the panes show together.
+    void updateSeen();
     void showPaneMenu(const QPoint& globalPosition);
     QStringList photosToStep() const;
     void fillPhotoStrip();

@@ -288,6 +288,16 @@ void Workspace::lookAtCursor() {
                             at.y / static_cast<double>(photo.height));
 }
 
+void Workspace::see(const Box& pixels, double zoom) {
+    const Extent photo = model_->photoExtent();
+    if (photo.area() == 0 || pixels.empty()) return;
+    const auto width = static_cast<double>(photo.width);
+    const auto height = static_cast<double>(photo.height);
+    bridge_.engine().show({pixels.origin.x / width, pixels.origin.y / height,
+                           (pixels.origin.x + pixels.size.x) / width,
+                           (pixels.origin.y + pixels.size.y) / height, zoom * width});
+}
+
 void Workspace::setBasis(const std::string& basis) {
     model_->changePanes(
         isFeaturePane, [&](PaneState& pane) { pane.basis = basis; }, tr("Choose basis"));
@@ -326,6 +336,10 @@ void Workspace::onAnswer(quint64 id, const PreparedEvent& prepared) {
         if (answer != nullptr) onBegun(*answer, *begun, prepared.buffer);
     } else if (const auto* fitted = std::get_if<FieldFitted>(&event)) {
         if (answer != nullptr) onFitted(*answer, *fitted);
+    } else if (const auto* coarse = std::get_if<FieldCoarse>(&event)) {
+        if (answer != nullptr && answer->map &&
+            answer->map->fill(coarse->stride, coarse->extent, coarse->scores))
+            model_->announceTiles();
     } else if (const auto* tile = std::get_if<FieldTile>(&event)) {
         if (answer != nullptr) onTile(*answer, *tile);
     } else if (const auto* attention = std::get_if<AttentionReady>(&event)) {

@@ -55,6 +55,9 @@ public:
     void reopen();
     void useModel(const std::filesystem::path& path);
     void cancel();
+    /// The part of the photo that is on the screen, photo pixels, and its zoom: device pixels per
+    /// photo pixel. Large maps are computed for it.
+    void see(const Box& pixels, double zoom);
     /// Asks again for what failed or was cancelled.
     void retry();
 
