@@ -42,12 +42,16 @@ TEST(MapBuffer, AFirstLookFillsWhatHasNotArrived) {
     ASSERT_TRUE(map.put({0, 0, 1, 1}, counting(1, 50)));
     EXPECT_FALSE(map.fill(2, {2, 2}, counting(4))) << "a row of 5 has 3 every second pixel";
     ASSERT_TRUE(map.fill(2, {2, 3}, counting(6)));
-    EXPECT_TRUE(map.complete());
+    EXPECT_TRUE(map.covered({4, 3}));
+    EXPECT_FALSE(map.complete()) << "most pixels show a neighbour's value";
+    EXPECT_DOUBLE_EQ(map.coveredFraction(), 0.05);
     EXPECT_EQ(map.at(0, {0, 0}), 50);
     EXPECT_EQ(map.at(0, {1, 1}), 1);
     EXPECT_EQ(map.at(0, {4, 1}), 3);
     EXPECT_EQ(map.at(0, {4, 3}), 6);
     EXPECT_EQ(map.changesSince(1).front(), (Rect{0, 0, 5, 4}));
+    ASSERT_TRUE(map.put({0, 0, 5, 4}, counting(20)));
+    EXPECT_TRUE(map.complete());
 }
 
 TEST(MapBuffer, RefusesWhatDoesNotFitAndChangesNothing) {

@@ -6,6 +6,11 @@
 namespace loftscope {
 namespace {
 
+/// Coverage of a pixel that shows a neighbour's value: drawn as if it had come, but a map of such
+/// pixels is not complete.
+constexpr std::uint8_t stoodFor = 254;
+constexpr std::uint8_t arrived = 255;
+
 std::size_t count(std::int64_t n) {
     return static_cast<std::size_t>(std::max<std::int64_t>(n, 0));
 }
@@ -39,8 +44,8 @@ bool MapBuffer::put(const Rect& rect, std::span<const float> values) {
     }
     for (std::int64_t y = rect.y; y < rect.bottom(); ++y) {
         std::uint8_t* row = coverage_.data() + y * extent_.width + rect.x;
-        coveredPixels_ += std::count(row, row + rect.width, std::uint8_t{0});
-        std::fill_n(row, rect.width, std::uint8_t{255});
+        coveredPixels_ += rect.width - std::count(row, row + rect.width, arrived);
+        std::fill_n(row, rect.width, arrived);
     }
     changes_.push_back(rect);
     return true;
@@ -60,8 +65,7 @@ bool MapBuffer::fill(std::int64_t stride, const Extent& few, std::span<const flo
         for (std::int64_t x = 0; x < extent_.width; ++x) {
             const std::size_t pixel = count(y * extent_.width + x);
             if (coverage_[pixel] != 0) continue;
-            coverage_[pixel] = 255;
-            ++coveredPixels_;
+            coverage_[pixel] = stoodFor;
             const std::size_t from = count((y / stride) * few.width + x / stride);
             for (std::size_t c = 0; c < count(channels_); ++c)
                 values_[c * count(extent_.area()) + pixel] = values[c * count(few.area()) + from];
