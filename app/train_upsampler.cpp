@@ -27,6 +27,7 @@ struct UpsamplerOptions {
     std::int64_t targetZoom = 1;
     bool frozenNorms = false;
     bool localStart = false;
+    bool bilateralStart = false;
     std::int64_t frequencies = 0; ///< 0: as published, or as a local start needs them
     std::int64_t tokenFrequencies = 0;
     std::int64_t hrSize = 0;
@@ -83,8 +84,10 @@ Result<UpsamplerRecipe> recipeFrom(const UpsamplerOptions& options, at::ScalarTy
     return recipe;
 }
 
+constexpr std::int64_t colorFitPhotos = 64;
+
 Result<TrainableLoftUp> studentFor(const UpsamplerOptions& options, const Backbone& backbone,
-                                   c10::Device device) {
+                                   const PhotoSource& photos, c10::Device device) {
     const std::int64_t channels = backbone.channels();
     if (options.from.empty()) {
         if (options.stage == 2) {
@@ -92,7 +95,8 @@ Result<TrainableLoftUp> studentFor(const UpsamplerOptions& options, const Backbo
                         "Stage 2 starts from the weights of stage 1: name them with --from.");
         }
         LoftUpSpec spec = publishedLoftUp(channels);
-        if (options.localStart) spec.frequencies = spec.lrFrequencies = localStartFrequencies;
+        const bool local = options.localStart || options.bilateralStart;
+        if (local) spec.frequencies = spec.lrFrequencies = localStartFrequencies;
         if (options.frequencies > 0) spec.frequencies = options.frequencies;
         if (options.tokenFrequencies > 0) spec.lrFrequencies = options.tokenFrequencies;
         spec.dim = channels + 2 * 2 * spec.lrFrequencies;
@@ -106,6 +110,12 @@ Result<TrainableLoftUp> studentFor(const UpsamplerOptions& options, const Backbo
         TrainableLoftUp student = TrainableLoftUp::create(
             spec, CounterRandom(options.schedule.seed, RandomPurpose::Initialisation, 0), device);
         if (options.localStart) LOFTSCOPE_CHECK(beginLocal(student.parameters(), spec));
+        if (options.bilateralStart) {
+            const std::int64_t size = 14 * backbone.patch();
+            LOFTSCOPE_TRY(const ColorKeys colors, fitColorKeys(backbone, photos, colorFitPhotos,
+                                                               size, options.schedule.seed));
+            LOFTSCOPE_CHECK(beginLocal(student.parameters(), spec, &colors));
+        }
         return student;
     }
     LOFTSCOPE_TRY(const TensorFile file, readTensorFile(options.from));
@@ -129,7 +139,7 @@ Result<void> trainUpsampler(const UpsamplerOptions& options, CommandContext& con
                   recipeFrom(options, place.arithmetic, backbone.model->patch()));
     LOFTSCOPE_CHECK(recipe.check(backbone.model->patch()));
     LOFTSCOPE_TRY(const auto photos, openData(options.data));
-    LOFTSCOPE_TRY(TrainableLoftUp student, studentFor(options, *backbone.model, device));
+    LOFTSCOPE_TRY(TrainableLoftUp student, studentFor(options, *backbone.model, *photos, device));
 
     UpsamplerTrainer trainer(recipe, *backbone.model, std::move(student), *photos,
                              options.schedule.decodingThreads, device, place.group);
@@ -240,6 +250,14 @@ CommandBody addTrainUpsampler(CLI::App& train) {
                    "Fresh weights begin as a smooth interpolation of the tokens, not as noise")
         ->needs(frozen)
         ->excludes("--from")
+        ->group("Recipe");
+    upsampler
+        ->add_flag("--bilateral-start", options->bilateralStart,
+                   "Fresh weights begin as a joint bilateral upsampler: tokens near the pixel in "
+                   "place and, as far as features tell it, in colour")
+        ->needs(frozen)
+        ->excludes("--from")
+        ->excludes("--local-start")
         ->group("Recipe");
     upsampler
         ->add_option("--hr-size", options->hrSize,

@@ -59,8 +59,14 @@ show_progress() {
 # --- Debian packages -------------------------------------------------------------------------------------
 
 is_installed() { [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
-# Without any package lists (a bare container before `apt-get update`) every name passes.
-is_known() { apt-cache show "$1" >/dev/null 2>&1 || ! apt-cache show g++ >/dev/null 2>&1; }
+# Without any package lists (a bare container before `apt-get update`) every name passes. Asked once for all names:
+# where apt keeps no cache of its lists, as in containers, every call reads them anew.
+is_known() { [[ $'\n'$known_names$'\n' == *$'\n'"$1"$'\n'* || $'\n'$known_names$'\n' != *$'\ng++\n'* ]]; }
+ask_known() {
+    local names
+    mapfile -t names < <(sed 's/#.*//; s/[|?]/ /g' "$root/packaging/debian-packages.txt" | tr -s '[:space:]' '\n' | sed '/^$/d')
+    known_names=$(apt-cache show g++ "${names[@]}" 2>/dev/null | sed -n 's/^Package: //p' || true)
+}
 
 # Prints the lines of the list (alternatives and marks included) of which nothing is installed.
 missing_lines() {
@@ -78,7 +84,8 @@ missing_lines() {
 # Prints the package to ask for, for each missing line: the first alternative that the system knows. A line of
 # which it knows none is left out if it is marked, else its first name is printed, for apt to complain about.
 names_to_install() {
-    local line name
+    local line name known_names
+    ask_known
     while IFS= read -r line; do
         for name in ${line//[|?]/ }; do
             if is_known "$name"; then

@@ -24,6 +24,7 @@ enum class RandomPurpose : std::uint64_t {
     Bootstrap,
     MaskDamage,
     TokenOrder,
+    ColorFit,
 };
 
 /// SplitMix64 (Steele, Lea and Flood 2014), started from a hash of its coordinates.

@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/train/local_start.h"
 
+#include "core/train/sample_stream.h"
 #include "core/upsample/coordinate_encoder.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/avg_pool2d.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/cos.h>
+#include <ATen/ops/eye.h>
+#include <ATen/ops/layer_norm.h>
+#include <ATen/ops/linalg_solve.h>
+#include <ATen/ops/sin.h>
+#include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <optional>
@@ -23,11 +33,15 @@ struct BumpTerm {
 };
 constexpr std::array<BumpTerm, 3> bump{{{1, 5.0}, {2, 2.5}, {3, 0.5}}};
 
+/// The same for each colour, whose range is 1: patches as far apart as a quarter of it hardly mix.
+constexpr std::array<BumpTerm, 2> colorBump{{{1, 4.0}, {2, 2.0}}};
+constexpr double widerBump = 0.6; // amplitude of place where colour takes part
+
 constexpr double lift = 2.5;         // keeps a wave above zero, where ReLU is linear
 constexpr double encodedScale = 0.7; // deviation that the first LayerNorm divides waves by
-// BatchNorm divides by nothing yet: what the convolutions leave is brought to some 1 and some 0.5.
+// BatchNorm divides by nothing yet: what the convolutions leave is brought to some 1 and some 0.1.
 constexpr double firstGain = 1.7;
-constexpr double secondGain = 2;
+constexpr double secondGain = 0.5;
 constexpr double featureScale = 2;   // of attended features over what the picture left there
 constexpr double secondShare = 0.5;  // of what later blocks add
 constexpr double randomLogits = 0.5; // of the random part of queries and keys
@@ -42,39 +56,127 @@ std::optional<std::int64_t> indexOf(std::int64_t count, double exponent) {
     return std::nullopt;
 }
 
-/// One sine or cosine of one coordinate.
+/// One sine or cosine of one coordinate or colour, where a query finds it and what its key is.
 struct Wave {
     std::int64_t pixelChannel; ///< in the pixels' code
-    std::int64_t tokenChannel; ///< in the tokens' code
     double amplitude;
+    std::int64_t tokenChannel = -1; ///< in the tokens' code: a coordinate
+    std::int64_t colorRow = -1;     ///< of ColorKeys: a colour
 };
 
-} // namespace
+/// The sines, then the cosines, of three colours: 12 x H x W of a picture that is scaled to
+/// -0.5..0.5.
+at::Tensor colorWaves(const at::Tensor& scaled) {
+    std::vector<at::Tensor> waves;
+    for (const BumpTerm& term : colorBump) {
+        const at::Tensor angles = scaled * std::exp(term.exponent);
+        waves.push_back(at::sin(angles));
+        waves.push_back(at::cos(angles));
+    }
+    return at::cat(waves, 0);
+}
 
-Result<void> beginLocal(const StateDict& parameters, const LoftUpSpec& spec) {
-    const c10::NoGradGuard noGrad;
-    const auto at = [&](const std::string& key) { return parameters.at("upsampler." + key); };
+Error unshared(const LoftUpSpec& spec) {
+    return {
+        ErrorCode::Unsupported,
+        fmt::format("A local start needs codes that share the frequencies e, e^2 and e^3, as {} "
+                    "of each do, but there are {} and {}.",
+                    localStartFrequencies, spec.frequencies, spec.lrFrequencies)};
+}
 
+Result<std::vector<Wave>> wavesOf(const LoftUpSpec& spec, bool colored) {
     std::vector<Wave> waves;
     for (const auto& [exponent, amplitude] : bump) {
         const auto pixel = indexOf(spec.frequencies, exponent);
         const auto token = indexOf(spec.lrFrequencies, exponent);
-        if (!pixel || !token) {
-            return fail(ErrorCode::Unsupported,
-                        fmt::format("A local start needs codes that share the frequencies e, e^2 "
-                                    "and e^3, as {} of each do, but there are {} and {}.",
-                                    localStartFrequencies, spec.frequencies, spec.lrFrequencies));
-        }
+        if (!pixel || !token) return std::unexpected(unshared(spec));
         for (const std::int64_t wave : {0, 1}) {
             for (const std::int64_t axis : {0, 1}) {
-                waves.push_back({(wave * spec.frequencies + *pixel) * 5 + axis,
-                                 (wave * spec.lrFrequencies + *token) * 2 + axis, amplitude});
+                waves.push_back({.pixelChannel = (wave * spec.frequencies + *pixel) * 5 + axis,
+                                 .amplitude = amplitude * (colored ? widerBump : 1),
+                                 .tokenChannel = (wave * spec.lrFrequencies + *token) * 2 + axis});
             }
         }
     }
-    // Equal phases in both codes. Colours keep theirs. The stored order is frequencies x dims.
+    std::int64_t row = 0;
+    for (const auto& [exponent, amplitude] : colorBump) {
+        if (!colored) break;
+        const auto pixel = indexOf(spec.frequencies, exponent);
+        if (!pixel) return std::unexpected(unshared(spec));
+        for (const std::int64_t wave : {0, 1}) {
+            for (const std::int64_t color : {0, 1, 2}) {
+                waves.push_back({.pixelChannel = (wave * spec.frequencies + *pixel) * 5 + 2 + color,
+                                 .amplitude = amplitude,
+                                 .colorRow = row++});
+            }
+        }
+    }
+    return waves;
+}
+
+} // namespace
+
+Result<ColorKeys> fitColorKeys(const Backbone& backbone, const PhotoSource& photos,
+                               std::int64_t count, std::int64_t size, std::uint64_t seed) {
+    const c10::NoGradGuard noGrad;
+    Augmentation augmentation;
+    augmentation.masks = false;
+    const Normalisation norm = backbone.normalisation();
+    std::vector<at::Tensor> features;
+    std::vector<at::Tensor> waves;
+    for (std::int64_t i = 0; i < count; ++i) {
+        CounterRandom random(seed, RandomPurpose::ColorFit, static_cast<std::uint64_t>(i));
+        const auto photo = photos.load(random.below(photos.size()));
+        if (!photo) continue; // training counts and names broken photos
+        const at::Tensor picture = cutSample(*photo, {size, size}, augmentation, random).picture;
+        const auto perChannel = [](const std::array<float, 3>& values) {
+            return at::tensor(at::ArrayRef<float>(values.data(), values.size())).view({3, 1, 1});
+        };
+        const at::Tensor normalised =
+            ((picture - perChannel(norm.mean)) / perChannel(norm.std)).unsqueeze(0);
+        LOFTSCOPE_TRY(const BackboneOutput output, backbone.run(normalised, {}, {}));
+        const at::Tensor tokens = output.tokens.values.to(at::kCPU).flatten(1).t();
+        features.push_back(at::layer_norm(tokens, {tokens.size(1)}));
+        waves.push_back(at::avg_pool2d(colorWaves(scaleToUnitRange(normalised[0])).unsqueeze(0),
+                                       {backbone.patch(), backbone.patch()})[0]
+                            .flatten(1)
+                            .t());
+    }
+    if (features.empty()) {
+        return fail(
+            ErrorCode::Malformed,
+            "No training photo could be read to learn patches' colours from: check the data.");
+    }
+    const at::Tensor x = at::cat(features).to(at::kDouble);
+    const at::Tensor y = at::cat(waves).to(at::kDouble);
+    const at::Tensor meanX = x.mean(0);
+    const at::Tensor meanY = y.mean(0);
+    const at::Tensor centred = x - meanX;
+    const at::Tensor gram = centred.t().mm(centred);
+    const at::Tensor ridge =
+        at::eye(gram.size(0), gram.options()) * (1e-3 * gram.diagonal().mean());
+    const at::Tensor weight = at::linalg_solve(gram + ridge, centred.t().mm(y - meanY)).t();
+    const at::Tensor bias = meanY - weight.mv(meanX);
+    const at::Tensor rest = y - x.mm(weight.t()) - bias;
+    return ColorKeys{weight.to(at::kFloat), bias.to(at::kFloat),
+                     1 - (rest.square().sum() / (y - meanY).square().sum()).item<double>()};
+}
+
+Result<void> beginLocal(const StateDict& parameters, const LoftUpSpec& spec,
+                        const ColorKeys* colors) {
+    const c10::NoGradGuard noGrad;
+    const auto at = [&](const std::string& key) { return parameters.at("upsampler." + key); };
+    LOFTSCOPE_TRY(const std::vector<Wave> waves, wavesOf(spec, colors != nullptr));
+    const auto room = std::min(spec.dim - spec.channels, spec.dim / spec.heads);
+    if (static_cast<std::int64_t>(waves.size()) > room) {
+        return fail(ErrorCode::Unsupported,
+                    fmt::format("A start of {} waves does not fit into a LoftUp of {} channels: it "
+                                "has room for {} per head.",
+                                waves.size(), spec.channels, room));
+    }
+    // Equal phases in both codes.
     at("lr_pe.biases").zero_();
-    at("fourier_feat.1.biases").view({2, spec.frequencies, 5}).narrow(2, 0, 2).zero_();
+    at("fourier_feat.1.biases").zero_();
 
     // The picture's branch carries the waves through in the channels behind the features'.
     const std::int64_t first = spec.channels;
@@ -125,7 +227,13 @@ Result<void> beginLocal(const StateDict& parameters, const LoftUpSpec& spec) {
                 weight[query][first + i] = gain;
                 bias[query] = -gain * (lift - mean) / deviation;
                 weight[key].zero_();
-                weight[key][spec.channels + wave.tokenChannel] = gain;
+                if (wave.colorRow < 0) {
+                    weight[key][spec.channels + wave.tokenChannel] = gain;
+                } else {
+                    weight[key].narrow(0, 0, spec.channels).copy_(colors->weight[wave.colorRow]);
+                    weight[key].mul_(gain);
+                    bias[key] = gain * colors->bias[wave.colorRow].item<double>();
+                }
             }
             for (std::int64_t i = 0; i < features; ++i) {
                 const std::int64_t channel = head * features + i;
