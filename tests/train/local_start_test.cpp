@@ -83,7 +83,7 @@ TEST(LocalStart, WithColoursFollowsAnEdgeThatRunsThroughAPatch) {
     const Discs photos(5);
     const auto colors = fitColorKeys(backbone, photos, 10, 8 * toyPatch, 1);
     ASSERT_TRUE(colors) << colors.error().message;
-    EXPECT_GT(colors->explained, 0.8);
+    EXPECT_GT(colors->explained, 0.6);
 
     // Dark left of column 28, in the middle of a patch, bright right of it.
     at::Tensor picture = at::full({1, 3, 64, 64}, 0.15F);
