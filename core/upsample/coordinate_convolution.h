@@ -2,7 +2,7 @@
 // LoftUp's first convolution by table. What it convolves is sines and cosines of a pixel's row, of
 // its column and of its three colour values, under one LayerNorm. In a picture of few colour levels
 // (a photo of 8 bits has 256) each of these takes few values, so that everything a pixel can
-// contribute to a neighbour is a sum of a handful of precomputed rows: 63 row additions replace a
+// contribute to a neighbour is a sum of a handful of precomputed rows: 45 row additions replace a
 // 9 x 203 x D product, exactly up to rounding.
 #pragma once
 

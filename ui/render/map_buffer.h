@@ -40,7 +40,8 @@ public:
     std::span<const float> channel(int index) const;
     float at(int channel, const Pixel& pixel) const;
     bool covered(const Pixel& pixel) const;
-    /// H x W bytes, 255 where a value has arrived.
+    /// H x W bytes: 255 where a value has arrived, 254 where a neighbour's stands for it until then
+    /// (does not count as covered), else 0.
     std::span<const std::uint8_t> coverage() const { return coverage_; }
     bool complete() const { return coveredPixels_ == extent_.area(); }
     double coveredFraction() const;
