@@ -11,6 +11,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <optional>
 #include <string_view>
@@ -88,6 +89,9 @@ struct ProcessGroup::State {
 Result<ProcessGroup> ProcessGroup::join(const Launch& launch, const c10::Device& device) {
     ProcessGroup group;
     if (launch.size <= 1) return group;
+    // Writing to a peer that died must fail, so that it can be said; by default it ends the
+    // process.
+    std::signal(SIGPIPE, SIG_IGN);
     try {
         c10d::TCPStoreOptions options;
         options.port = static_cast<std::uint16_t>(launch.port);
