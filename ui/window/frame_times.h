@@ -19,12 +19,13 @@ struct FrameTimes {
     std::vector<double> processorMs; ///< the same, in time of all the program's threads
 };
 
-/// Paints `count` frames, one after each wheel or drag event on the pane with this id: zoom in at
-/// its middle, pan, zoom out again. The view ends where it began, but for rounding.
+/// Paints up to `count` frames (fewer where the window system left some out), one after each wheel
+/// or drag event on the pane with this id: zoom in at its middle, pan, zoom out again. The view
+/// ends where it began, but for rounding.
 FrameTimes measureFrames(MainWindow& window, int pane, int count);
 
-/// Medians, 95th percentiles and largest values, with the renderer, the panes and the size of the
-/// canvas in device pixels that they belong to.
+/// `times` must not be empty. Medians, 95th percentiles and largest values, with the renderer, the
+/// panes and the size of the canvas in device pixels that they belong to.
 QJsonObject describeFrames(MainWindow& window, const FrameTimes& times);
 
 } // namespace loftscope

@@ -311,7 +311,9 @@ Result<void> playFrames(MainWindow& window, const QJsonObject& step) {
         return wrong(fmt::format("pane {} is not on screen", step["pane"].toInt()));
     const int count = step["count"].toInt(90);
     if (count < 3) return wrong("'count' is at least 3 frames");
-    const QJsonDocument result(describeFrames(window, measureFrames(window, pane, count)));
+    const FrameTimes times = measureFrames(window, pane, count);
+    if (times.wallMs.empty()) return wrong("the window is covered, so that nothing was painted");
+    const QJsonDocument result(describeFrames(window, times));
     QSaveFile file(step["file"].toString());
     const QByteArray text = result.toJson();
     if (!file.open(QIODevice::WriteOnly) || file.write(text) != text.size() || !file.commit())
