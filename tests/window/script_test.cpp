@@ -72,7 +72,7 @@ TEST_F(ScriptTest, FrameTimesOfPanesThatReallyZoomAndPan) {
     QFile file(path);
     ASSERT_TRUE(file.open(QIODevice::ReadOnly));
     const QJsonObject result = QJsonDocument::fromJson(file.readAll()).object();
-    EXPECT_GE(result["frames"].toInt(), 6);
+    EXPECT_GE(result["frames"].toInt(), 10);
     EXPECT_LE(result["frames"].toInt(), 12);
     EXPECT_EQ(result["panes"].toInt(), static_cast<int>(window->model().state().panes.size()));
     for (const char* clock : {"wall_ms", "processor_ms"}) {

@@ -15,8 +15,8 @@ namespace loftscope {
 class MainWindow;
 
 struct FrameTimes {
-    std::vector<double> wallMs;      ///< of each frame: event, painting, and the driver's work
-    std::vector<double> processorMs; ///< the same, in time of all the program's threads
+    std::vector<double> wallMs;      ///< of each frame: from the event until it is on screen
+    std::vector<double> processorMs; ///< meanwhile, in time of all the program's threads
 };
 
 /// Paints up to `count` frames (fewer where the window system left some out), one after each wheel

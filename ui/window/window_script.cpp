@@ -3,22 +3,20 @@
 
 #include "ui/window/frame_times.h"
 #include "ui/window/main_window.h"
+#include "ui/window/sent_events.h"
 
 #include <QAction>
 #include <QApplication>
 #include <QDockWidget>
 #include <QElapsedTimer>
-#include <QEventLoop>
 #include <QFile>
 #include <QJsonArray>
 #include <QJsonDocument>
 #include <QJsonObject>
-#include <QMouseEvent>
+#include <QKeyEvent>
 #include <QPainter>
 #include <QPixmap>
 #include <QSaveFile>
-#include <QTimer>
-#include <QWheelEvent>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -32,20 +30,8 @@ namespace {
 
 constexpr int dragSteps = 8;
 
-void runEvents(int milliseconds) {
-    QEventLoop loop;
-    QTimer::singleShot(milliseconds, &loop, &QEventLoop::quit);
-    loop.exec();
-}
-
 std::unexpected<Error> wrong(const std::string& what) {
     return fail(ErrorCode::InvalidArgument, what);
-}
-
-void sendMouse(QWidget& widget, QEvent::Type type, QPointF at, Qt::MouseButton button,
-               Qt::MouseButtons buttons, Qt::KeyboardModifiers modifiers) {
-    QMouseEvent event(type, at, widget.mapToGlobal(at), button, buttons, modifiers);
-    QApplication::sendEvent(&widget, &event);
 }
 
 /// Who has the keyboard: what is open over the window, or the panes.
@@ -202,11 +188,7 @@ Result<void> playHover(MainWindow& window, const QJsonObject& step) {
 Result<void> playWheel(MainWindow& window, const QJsonObject& step) {
     LOFTSCOPE_TRY(const QPointF at, pointOf(window, step, "at"));
     LOFTSCOPE_TRY(const Qt::KeyboardModifiers modifiers, modifiersOf(step));
-    CanvasWidget& canvas = window.canvas();
-    const int turn = static_cast<int>(step["notches"].toDouble() * 120);
-    QWheelEvent event(at, canvas.mapToGlobal(at), {}, {0, turn}, Qt::NoButton, modifiers,
-                      Qt::NoScrollPhase, false);
-    QApplication::sendEvent(&canvas, &event);
+    sendWheel(window.canvas(), at, static_cast<int>(step["notches"].toDouble() * 120), modifiers);
     return {};
 }
 
