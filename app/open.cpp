@@ -109,6 +109,7 @@ Result<void> run(const Options& options, CommandContext& context) {
     static char* argv[] = {name, nullptr};
     const QtMessageHandler handlerBefore = qInstallMessageHandler(endWithoutDisplay);
     QApplication application(argc, argv);
+    QApplication::setApplicationVersion(LOFTSCOPE_VERSION);
     qInstallMessageHandler(handlerBefore);
     // Qt sets the user's locale, and with it decimal commas for the whole process.
     std::setlocale(LC_NUMERIC, "C");

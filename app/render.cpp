@@ -4,16 +4,13 @@
 #include "app/scene_options.h"
 #include "core/analysis/attention_statistics.h"
 #include "core/analysis/field_metrics.h"
-#include "core/analysis/pca_file.h"
-#include "core/base/file.h"
 #include "core/base/guard.h"
 #include "core/figure/figure_file.h"
 #include "core/image/clip.h"
-#include "core/image/map_file.h"
 #include "core/image/video_file.h"
 #include "core/pipeline/batch.h"
 #include "core/pipeline/clip_basis.h"
-#include "core/pipeline/comparison.h"
+#include "core/pipeline/comparison_data.h"
 #include "core/pipeline/comparison_matrix.h"
 #include "core/pipeline/html_report.h"
 #include "core/session/session_file.h"
@@ -173,88 +170,14 @@ Result<Work> prepare(const Options& options, CommandContext& context) {
 /// Writes the numbers behind a figure, each with how it was made.
 Result<void> writeData(const Options& options, const Scene& scene, const Work& work,
                        const FigureData& data, CommandContext& context) {
-    const fs::path folder = options.data;
-    std::error_code failed;
-    fs::create_directories(folder, failed);
-    if (!fs::is_directory(folder, failed))
-        return fail(ErrorCode::WriteFailed,
-                    fmt::format("The folder '{}' cannot be made: choose another for --data.",
-                                options.data));
-    Scene described = scene;
-    for (const ComparedMethod& method : work.methods)
-        if (method.upsampler.provenance) described.models.push_back(*method.upsampler.provenance);
-    auto metadata = provenanceMetadata(described, "", context.options.precision);
-    metadata["photo"] = fs::path(work.scene.image).filename().string();
-    metadata["input"] = fmt::format("{} x {}", scene.inputExtent.width, scene.inputExtent.height);
-    const auto note = [&](const fs::path& path) {
+    DataSet set = dataSetOf(scene, work.methods, data);
+    set.about = programMetadata(scene, context.options.precision);
+    set.about["photo"] = fs::path(work.scene.image).filename().string();
+    set.about["input"] = fmt::format("{} x {}", scene.inputExtent.width, scene.inputExtent.height);
+    LOFTSCOPE_TRY(const std::vector<fs::path> written,
+                  writeDataFiles(options.data, set, options.dataFormat, context.run));
+    for (const fs::path& path : written)
         context.result["data"].push_back(path.string());
-    };
-    for (const FigureData::Map& map : data.maps) {
-        auto about = metadata;
-        about["pane"] = map.pane;
-        about["unit"] = map.unit;
-        if (!map.basis.empty()) about["basis"] = map.basis;
-        const bool scores = map.values.dim() == 3;
-        const std::string format =
-            scores && options.dataFormat != "safetensors" ? "npy" : options.dataFormat;
-        const fs::path path = folder / (map.name + "." + format);
-        if (format == "npy" || format == "safetensors") {
-            LOFTSCOPE_CHECK(
-                writeArray(path.string(), map.values, scores ? "scores" : "map", about));
-        } else {
-            LOFTSCOPE_CHECK(writeMapFile(
-                path, {map.values.size(0), map.values.size(1)},
-                {map.values.const_data_ptr<float>(), static_cast<std::size_t>(map.values.numel())},
-                about));
-        }
-        note(path);
-    }
-    for (const auto& [key, basis] : data.bases) {
-        std::string name = key;
-        std::ranges::replace(name, ':', '-');
-        std::ranges::replace(name, '/', '_');
-        const fs::path path = folder / ("basis-" + name + ".safetensors");
-        LOFTSCOPE_CHECK(writePcaBasis(path, basis, metadata));
-        note(path);
-    }
-    nlohmann::ordered_json picks{{"made", metadata}, {"picks", nlohmann::ordered_json::array()}};
-    for (std::size_t i = 0; i < data.picks.size(); ++i) {
-        const PlannedPick& pick = data.picks[i];
-        nlohmann::ordered_json json{{"number", i + 1},
-                                    {"label", pick.label},
-                                    {"pixel", {pick.at.x, pick.at.y}},
-                                    {"attention", nlohmann::ordered_json::array()}};
-        for (const FigureData::Weights& each : data.attention) {
-            if (each.pick != i) continue;
-            nlohmann::ordered_json maps;
-            for (std::int64_t block = 0; block < each.weights.size(0); ++block) {
-                for (std::int64_t head = 0; head < each.weights.size(1); ++head) {
-                    const at::Tensor map = each.weights[block][head].to(at::kFloat).contiguous();
-                    const AttentionStatistics statistics = attentionStatistics(map);
-                    const auto* const begin = map.const_data_ptr<float>();
-                    maps.push_back(
-                        {{"block", block},
-                         {"head", head},
-                         {"entropy_bits", statistics.entropyBits},
-                         {"peak", statistics.peak},
-                         {"peak_token", {statistics.peakToken.x, statistics.peakToken.y}},
-                         {"weights", std::vector<float>(begin, begin + map.numel())}});
-                }
-            }
-            json["attention"].push_back({{"method", each.method},
-                                         {"height", each.weights.size(2)},
-                                         {"width", each.weights.size(3)},
-                                         {"maps", std::move(maps)}});
-        }
-        picks["picks"].push_back(std::move(json));
-    }
-    if (!data.picks.empty()) {
-        const std::string text =
-            picks.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
-        LOFTSCOPE_CHECK(
-            writeFile(folder / "picks.json", std::as_bytes(std::span(text.data(), text.size()))));
-        note(folder / "picks.json");
-    }
     return {};
 }
 
@@ -802,7 +725,8 @@ void addRenderCommand(CommandLine& line) {
         ->add_option("--data-format", options->dataFormat,
                      "Of maps of one number per pixel: npy, safetensors, png (16 bits), exr, csv")
         ->capture_default_str()
-        ->check(CLI::IsMember({"npy", "safetensors", "png", "exr", "csv"}));
+        ->check(
+            CLI::IsMember(std::vector<std::string>(dataFormats().begin(), dataFormats().end())));
     command->add_option("--columns", options->columns, "Panes in a row; 0 chooses")
         ->check(CLI::Range(0, 24));
     command->add_option("--title", options->title, "Heading of the figure");

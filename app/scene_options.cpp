@@ -303,20 +303,26 @@ void reportScene(const Scene& scene, CommandContext& context) {
     if (!scene.warnings.empty()) context.result["warnings"] = scene.warnings;
 }
 
-std::map<std::string, std::string> provenanceMetadata(const Scene& scene, const std::string& method,
-                                                      const std::string& precision) {
+std::map<std::string, std::string> programMetadata(const Scene& scene,
+                                                   const std::string& precision) {
     std::map<std::string, std::string> metadata{{"program", "loftscope " LOFTSCOPE_VERSION},
                                                 {"precision", precision}};
+    std::string notes;
+    for (const std::string& note : scene.notes)
+        notes += (notes.empty() ? "" : " ") + note;
+    if (!notes.empty()) metadata["notes"] = notes;
+    return metadata;
+}
+
+std::map<std::string, std::string> provenanceMetadata(const Scene& scene, const std::string& method,
+                                                      const std::string& precision) {
+    std::map<std::string, std::string> metadata = programMetadata(scene, precision);
     if (!method.empty()) metadata["method"] = method;
     for (const ModelProvenance& model : scene.models) {
         metadata[model.role] = model.name;
         metadata[model.role + "_file"] = model.path.filename().string();
         metadata[model.role + "_sha256"] = model.sha256;
     }
-    std::string notes;
-    for (const std::string& note : scene.notes)
-        notes += (notes.empty() ? "" : " ") + note;
-    if (!notes.empty()) metadata["notes"] = notes;
     return metadata;
 }
 

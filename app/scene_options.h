@@ -85,7 +85,10 @@ Result<void> writeArray(const std::string& path, const at::Tensor& values, const
 nlohmann::ordered_json modelJson(const ModelProvenance& model);
 /// Warnings go to stderr, notes and models into the result.
 void reportScene(const Scene& scene, CommandContext& context);
-/// Where a result came from, for the metadata of output files.
+/// What of a result's origin is not its models, for the metadata of output files.
+std::map<std::string, std::string> programMetadata(const Scene& scene,
+                                                   const std::string& precision);
+/// Where a result came from, models included.
 std::map<std::string, std::string> provenanceMetadata(const Scene& scene, const std::string& method,
                                                       const std::string& precision = "fp32");
 

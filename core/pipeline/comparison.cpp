@@ -2,10 +2,12 @@
 #include "core/pipeline/comparison.h"
 
 #include "core/analysis/attention_statistics.h"
+#include "core/analysis/basis_values.h"
 #include "core/analysis/feature_maps.h"
 #include "core/analysis/pca_file.h"
 #include "core/analysis/similarity.h"
 #include "core/base/guard.h"
+#include "core/pipeline/data_files.h"
 #include "core/pipeline/pane_colors.h"
 #include "core/upsample/cached_field.h"
 #include "core/upsample/interpolation.h"
@@ -17,6 +19,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -81,7 +84,8 @@ public:
         , context_(context)
         , data_(data)
         , panes_(panesOf(request.plan, methods))
-        , components_(componentsOf(panes_))
+        , components_(
+              std::max<std::int64_t>(componentsOf(panes_), data != nullptr ? usualComponents : 0))
         , low_(makeGridField(scene.low)) {}
 
     Result<FigureSpec> run() {
@@ -91,7 +95,8 @@ public:
         const Extent whole = scene_.guidance.extent;
         FigureSpec figure;
         maps_.resize(panes_.size());
-        for (std::size_t i = 0; i < panes_.size(); ++i) {
+        figure.panes.resize(panes_.size());
+        for (const std::size_t i : order()) {
             LOFTSCOPE_TRY(FigurePane pane, paneAt(i));
             if (panes_[i].title) pane.title = *panes_[i].title;
             if (panes_[i].subtitle) pane.subtitle = *panes_[i].subtitle;
@@ -99,7 +104,7 @@ public:
             if (!plan_.subtitles && !panes_[i].subtitle) pane.subtitle.clear();
             if (!plan_.bars) pane.bar.reset();
             if (crop) pane.picture = partOf(pane.picture, whole, *crop);
-            figure.panes.push_back(std::move(pane));
+            figure.panes[i] = std::move(pane);
         }
         LOFTSCOPE_TRY(const std::vector<Inset> insets, insetsWithin(crop.value_or(wholeOf(whole))));
         const std::vector<Marker> markers = markersWithin(crop.value_or(wholeOf(whole)));
@@ -115,16 +120,44 @@ public:
         figure.look = plan_.look;
         if (plan_.notes) addNotes(figure);
         if (data_ != nullptr) {
+            LOFTSCOPE_CHECK(completeAttention());
             data_->bases = bases_;
             for (const auto& [pick, pixel] : picks_)
                 data_->picks.push_back(pick);
             for (const auto& [key, weights] : attention_)
-                data_->attention.push_back({key.second, key.first, weights.cpu()});
+                if (key.second != noPick)
+                    data_->attention.push_back({key.second, key.first, weights.cpu()});
         }
         return figure;
     }
 
 private:
+    /// Places of the panes, those last that subtract others.
+    std::vector<std::size_t> order() const {
+        std::vector<std::size_t> places;
+        for (const bool subtracting : {false, true})
+            for (std::size_t i = 0; i < panes_.size(); ++i)
+                if ((panes_[i].view.subtrahend > 0) == subtracting) places.push_back(i);
+        return places;
+    }
+
+    /// For the numbers: of every pick what a pane shows of one.
+    Result<void> completeAttention() {
+        for (const PlannedPane& pane : panes_) {
+            PaneView view = pane.view;
+            for (std::size_t i = 0; i < picks_.size(); ++i) {
+                view.pick = static_cast<int>(i) + 1;
+                if (view.kind == Kind::Attention) {
+                    LOFTSCOPE_TRY(const FeatureField* const field, fieldOf(view.method));
+                    LOFTSCOPE_CHECK(attentionOf(view, *field));
+                } else if (view.kind == Kind::SelfAttention && !view.ofClassToken) {
+                    LOFTSCOPE_CHECK(selfAttentionOf(view));
+                }
+            }
+        }
+        return {};
+    }
+
     /// Panes that leave the method open show the last one.
     Result<void> nameEveryMethod() {
         for (PlannedPane& pane : panes_) {
@@ -221,10 +254,19 @@ private:
               const std::string& unit, const std::string& basis = {}) {
         if (data_ == nullptr) return;
         const std::string text = textOf(view);
-        std::string name =
-            fmt::format("{}-{}", index + 1, text.substr(0, text.find_first_of("@;")));
-        std::ranges::replace(name, ':', '-');
-        data_->maps.push_back({name, values.cpu().to(at::kFloat).contiguous(), unit, text, basis});
+        FigureData::Map map;
+        map.name = dataName(index + 1, text);
+        map.values = values.cpu().to(at::kFloat).contiguous();
+        map.unit = unit;
+        map.pane = text;
+        map.basis = basis;
+        if (asksAboutPixel(view)) {
+            const Pixel at = picks_[placeOf(view)].first.at;
+            map.pick = fmt::format("{},{}", at.x, at.y);
+        }
+        for (const std::string& method : {view.method, view.other})
+            if (!method.empty()) map.methods.push_back(method);
+        data_->maps.push_back(std::move(map));
     }
 
     /// A pane of one number per pixel, with its colour bar.
@@ -253,7 +295,7 @@ private:
                                     "0 to {}.",
                                     textOf(view), highest, scores.size(0) - 1));
         shownPca_ = true;
-        keep(view, index, scores, "score", basisKey(view));
+        keep(view, index, scores, "score", basisKey(basisNameOf(view), view.method));
         double shown = 0;
         const std::vector<int> components =
             view.component ? std::vector<int>{*view.component}
@@ -294,21 +336,24 @@ private:
         return view.basis != "locked" || request_.lockedBases.contains(view.method);
     }
 
-    static std::string basisKey(const PaneView& view) {
-        const bool common =
-            view.basis == "lowres" || view.basis == "shared" || view.basis.starts_with(filePrefix);
-        return common ? view.basis : "own:" + view.method;
+    std::string basisNameOf(const PaneView& view) const {
+        return lockedOrOther(view) ? view.basis : "own";
     }
 
     Result<const PcaBasis*> basisOf(const PaneView& view, const FeatureField& field) {
-        if (view.basis == "locked" && lockedOrOther(view))
-            return &request_.lockedBases.at(view.method);
-        const bool common =
-            view.basis == "lowres" || view.basis == "shared" || view.basis.starts_with(filePrefix);
-        const std::string key = common ? view.basis : "own:" + view.method;
+        const std::string name = basisNameOf(view);
+        const std::string key = basisKey(name, view.method);
         if (const auto known = bases_.find(key); known != bases_.end()) return &known->second;
         PcaBasis basis;
-        if (view.basis.starts_with(filePrefix)) {
+        if (name == "locked") {
+            basis = request_.lockedBases.at(view.method);
+            if (basis.channels() != field.channels())
+                return fail(ErrorCode::Mismatch,
+                            fmt::format("The locked basis of {} was fitted on features of {} "
+                                        "channels, but these have {}: choose another basis.",
+                                        titleOfMethod(view.method), basis.channels(),
+                                        field.channels()));
+        } else if (name.starts_with(filePrefix)) {
             LOFTSCOPE_TRY(basis, readPcaBasis(view.basis.substr(filePrefix.size())));
         } else {
             std::vector<PcaSource> sources{{&field, titleOfMethod(view.method)}};
@@ -361,16 +406,24 @@ private:
         if (!scene_.backbone)
             return fail(ErrorCode::InvalidArgument,
                         "Self-attention needs a backbone: give --backbone instead of --features.");
-        BackboneTaps taps;
-        taps.attention = true;
-        if (!view.ofClassToken) taps.query = tokenOfPixel(scene_, picks_[placeOf(view)].second);
-        LOFTSCOPE_TRY(const BackboneOutput output,
-                      scene_.backbone->run(scene_.input, taps, context_));
-        return weightsPane(view, index, output.attention, "layer",
+        LOFTSCOPE_TRY(const at::Tensor attention, selfAttentionOf(view));
+        return weightsPane(view, index, attention, "layer",
                            view.ofClassToken ? std::string("Self-attention of CLS")
                                              : fmt::format("Self-attention of {}",
                                                            picks_[placeOf(view)].first.label),
                            "");
+    }
+
+    Result<at::Tensor> selfAttentionOf(const PaneView& view) {
+        BackboneTaps taps;
+        taps.attention = true;
+        const auto key = std::pair{std::string(), view.ofClassToken ? noPick : placeOf(view)};
+        if (const auto known = attention_.find(key); known != attention_.end())
+            return known->second;
+        if (!view.ofClassToken) taps.query = tokenOfPixel(scene_, picks_[placeOf(view)].second);
+        LOFTSCOPE_TRY(const BackboneOutput output,
+                      scene_.backbone->run(scene_.input, taps, context_));
+        return attention_.emplace(key, output.attention).first->second;
     }
 
     /// `weights`: blocks x heads x h x w.
@@ -475,10 +528,11 @@ private:
 
     Result<FigurePane> paneDifference(const PaneView& view, std::size_t index) {
         const auto check = [&](int place) -> Result<std::size_t> {
-            if (place < 1 || static_cast<std::size_t>(place) > index)
+            if (place < 1 || static_cast<std::size_t>(place) > panes_.size() ||
+                static_cast<std::size_t>(place) == index + 1)
                 return fail(ErrorCode::InvalidArgument,
-                            fmt::format("The pane '{}' can only subtract panes before it, 1 to {}.",
-                                        textOf(view), index));
+                            fmt::format("The pane '{}' can only subtract other panes, 1 to {}.",
+                                        textOf(view), panes_.size()));
             return static_cast<std::size_t>(place) - 1;
         };
         LOFTSCOPE_TRY(const std::size_t first, check(view.minuend));
@@ -542,6 +596,8 @@ private:
         field = makeCachedField(std::move(field), cacheBytes);
         return fields_.emplace(key, std::move(field)).first->second.get();
     }
+
+    static constexpr auto noPick = std::numeric_limits<std::size_t>::max();
 
     static std::size_t placeOf(const PaneView& view) {
         return static_cast<std::size_t>(view.pick) - 1;

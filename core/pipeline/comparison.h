@@ -29,16 +29,19 @@ struct FigureData {
         std::string name;  ///< "3-similarity-loftup": place of the pane, kind, method
         at::Tensor values; ///< h x w, or scores as k x h x w; fp32 on the CPU
         std::string unit;
-        std::string pane;  ///< as `textOf` writes it
-        std::string basis; ///< of scores: key in `bases`
+        std::string pane;                 ///< as `textOf` writes it
+        std::string basis;                ///< of scores: key in `bases`
+        std::string pick;                 ///< "x,y" of the photo, of what is about a pixel
+        std::vector<std::string> methods; ///< whose features these are
     };
     std::vector<Map> maps;                 ///< of panes other than the photo
-    std::map<std::string, PcaBasis> bases; ///< "own:loftup", "lowres", "shared"
+    std::map<std::string, PcaBasis> bases; ///< by `basisKey`
     struct Weights {
         std::size_t pick = 0; ///< place among `picks`
         std::string method;   ///< key of an upsampler; empty: the backbone's self-attention
         at::Tensor weights;   ///< blocks x heads x h x w
     };
+    /// Of every pick, by each method of which a pane shows attention.
     std::vector<Weights> attention;
     std::vector<PlannedPick> picks; ///< all that are marked
 };
@@ -61,7 +64,7 @@ std::vector<PlannedPane> panesOf(const FigurePlan& plan,
 /// Computes every pane. Picks of the plan come first, then pixels that panes name, in the order of
 /// the panes; all are marked in every pane. Errors: InvalidArgument (a method that does not take
 /// part, a pixel outside, a component that there is not), those of computing.
-/// `data`, if given, receives the numbers.
+/// `data`, if given, receives the numbers: of scores as many components as the window has.
 Result<FigureSpec> compareMethods(const Scene& scene, const std::vector<ComparedMethod>& methods,
                                   const ComparisonRequest& request, const RunContext& context,
                                   FigureData* data = nullptr);

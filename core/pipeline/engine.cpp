@@ -649,8 +649,10 @@ struct Engine::State {
         LOFTSCOPE_TRY(const std::string name, titleOfMethod(id, method, context));
         const std::int64_t components = componentsOf(field->channels());
         const auto told = [&](const PcaBasis& basis, bool preview) {
+            const SharedBasis numbers =
+                preview ? nullptr : std::make_shared<const BasisValues>(valuesOf(basis));
             callback(id, FieldFitted{request, preview, floatsOf(basis.variances.sqrt()),
-                                     sharesOf(basis), basis.fittedOn});
+                                     sharesOf(basis), basis.fittedOn, numbers});
         };
         const auto send = [&](const PcaBasis& basis, const Rect& rect, const at::Tensor& block) {
             callback(id, FieldTile{request, rect, floatsOf(projectBlock(basis, block))});
@@ -661,6 +663,12 @@ struct Engine::State {
                 basis, basisFromFile(request.basis.substr(filePrefix.size()), field->channels()));
         } else if (request.basis == "locked" && locked.contains(method)) {
             basis = locked.at(method);
+            if (basis.channels() != field->channels())
+                return fail(ErrorCode::Mismatch,
+                            fmt::format("The locked basis of {} was fitted on features of {} "
+                                        "channels, but these have {}: choose another basis.",
+                                        name, basis.channels(), field->channels()));
+            basis = truncated(std::move(basis), options.components);
         }
         const bool given = basis.components.defined();
         const auto loaded = upsamplers.find(method);
@@ -834,6 +842,15 @@ struct Engine::State {
         return {};
     }
 
+    Result<void> lockGiven(const std::map<std::string, SharedBasis>& given) {
+        locked.clear();
+        for (const auto& [method, values] : given) {
+            LOFTSCOPE_TRY(PcaBasis basis, basisFromValues(*values));
+            locked.insert_or_assign(method, std::move(basis));
+        }
+        return {};
+    }
+
     Result<void> lockOverClip(std::uint64_t id, const std::vector<std::string>& methods,
                               const RunContext& context) {
         if (clip == nullptr || !backbone)
@@ -869,13 +886,15 @@ struct Engine::State {
         }
         context.throwIfStopped();
         locked.clear();
+        ClipBasisFitted fitted{count, {}};
         for (const auto& [method, moment] : all) {
             PcaBasis basis = basisFromMoments(moment.mean(), moment.secondMoment(),
                                               componentsOf(moment.channels()));
             basis.fittedOn = fmt::format("{} frames of {}", count, clipPath.filename().string());
+            fitted.bases[method] = std::make_shared<const BasisValues>(valuesOf(basis));
             locked.insert_or_assign(method, std::move(basis));
         }
-        callback(id, ClipBasisFitted{count});
+        callback(id, fitted);
         return {};
     }
 
@@ -993,6 +1012,14 @@ std::uint64_t Engine::lockBases(std::vector<MapRequest> shown) {
     return state_->submit("lock", pickUrgency, "locking the basis",
                           [state = state_.get(), shown = std::move(shown)](
                               std::uint64_t, const RunContext&) { return state->lock(shown); });
+}
+
+std::uint64_t Engine::lockGivenBases(std::map<std::string, SharedBasis> bases) {
+    return state_->submit(
+        "lock", pickUrgency, "locking the basis",
+        [state = state_.get(), bases = std::move(bases)](std::uint64_t, const RunContext&) {
+            return state->lockGiven(bases);
+        });
 }
 
 std::uint64_t Engine::lockBasesOverClip(std::vector<std::string> methods) {

@@ -3,6 +3,7 @@
 // tensors and no exceptions cross this header.
 #pragma once
 
+#include "core/analysis/basis_values.h"
 #include "core/analysis/channel_statistics.h"
 #include "core/base/error.h"
 #include "core/base/geometry.h"
@@ -40,8 +41,9 @@ struct EngineOptions {
     std::map<std::string, std::filesystem::path> weights;
     std::string device = "cpu";     ///< "auto", "cpu", "cuda", "cuda:1"
     std::string precision = "fp32"; ///< of methods that have others: "bf16", "fp16"
-    int components = 9;     ///< principal components per map, fewer if the features have fewer
-    std::int64_t tile = 64; ///< side of the tiles of a map, pixels
+    /// Principal components per map, fewer if the features have fewer.
+    int components = usualComponents;
+    std::int64_t tile = 64;                           ///< side of the tiles of a map, pixels
     std::size_t cacheBytes = std::size_t{512} << 20U; ///< features kept per method
     /// Larger maps of methods that take their time are computed where they are seen, on a basis
     /// fitted to every so many pixels.
@@ -110,6 +112,7 @@ struct FieldFitted {
     std::vector<float> deviations; ///< standard deviation per component
     std::vector<double> shares;    ///< of the variance per component, 0..1
     std::string fittedOn;          ///< in words
+    SharedBasis basis;             ///< null of a preview
 };
 
 struct FieldTile {
@@ -158,7 +161,8 @@ struct MapReady {
 
 /// Panes whose basis is "locked" have the clip's from now on.
 struct ClipBasisFitted {
-    std::int64_t frames = 0; ///< that it was fitted on
+    std::int64_t frames = 0;                  ///< that it was fitted on
+    std::map<std::string, SharedBasis> bases; ///< by method
 };
 
 struct BasisSaved {
@@ -240,6 +244,8 @@ public:
     /// to come; of a method that has none the own one at its first use. Before: those locked
     /// earlier are forgotten.
     std::uint64_t lockBases(std::vector<MapRequest> shown);
+    /// Locks the given bases by method, e.g. those of a session, instead of any locked earlier.
+    std::uint64_t lockGivenBases(std::map<std::string, SharedBasis> bases);
     /// Locks one basis for each method, fitted on frames from all over the open clip, so that
     /// colours mean the same in every frame. Answered with ClipBasisFitted.
     std::uint64_t lockBasesOverClip(std::vector<std::string> methods);

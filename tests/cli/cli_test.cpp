@@ -372,8 +372,8 @@ TEST_F(CommandLineTest, RenderWritesTheNumbersBehindAFigure) {
         ASSERT_TRUE(fs::exists(norm));
         if (format == "npy" || format == "safetensors") {
             EXPECT_EQ(tensor(norm).dim(), 2);
-            EXPECT_EQ(tensor(folder + "/2-bilinear." + format).size(0), 3);
-            EXPECT_EQ(tensor(folder + "/basis-own-bilinear.safetensors:components").size(0), 3);
+            EXPECT_EQ(tensor(folder + "/2-bilinear." + format).size(0), 9);
+            EXPECT_EQ(tensor(folder + "/basis-own-bilinear.safetensors:components").size(0), 9);
         }
         // How it was made is in the file, or beside it.
         std::ostringstream text;

@@ -6,14 +6,20 @@
 #include "ui/render/layer_picture.h"
 #include "ui/window/export_dialog.h"
 #include "ui/window/figure_export.h"
+#include "ui/window/session_keeper.h"
 
 #include <QCheckBox>
 #include <QClipboard>
 #include <QComboBox>
 #include <QDir>
+#include <QFileDialog>
 #include <QImageReader>
+#include <QProcess>
 #include <QPushButton>
 #include <QSignalSpy>
+#include <nlohmann/json.hpp>
+
+#include <fstream>
 
 namespace loftscope {
 namespace {
@@ -45,9 +51,8 @@ TEST_F(ExportTest, MapsAreWrittenWithHowTheyWereMade) {
     QTest::mouseClick(&window->canvas(), Qt::LeftButton, {}, widgetAt(paneOf("photo"), 48.5, 32.5));
     ASSERT_TRUE(waitIdle(*window));
     const QString data = folder.filePath("data");
-    ASSERT_TRUE(QDir(folder.path()).mkdir("data"));
     window->figures().saveData(data);
-    ASSERT_EQ(noted.count(), 1);
+    ASSERT_TRUE(written(noted));
     const QStringList names = QDir(data).entryList({"*.npy"}, QDir::Files, QDir::Name);
     ASSERT_EQ(names.size(), 5) << names.join(' ').toStdString();
     EXPECT_TRUE(names.contains("4-loftup.npy")) << names.join(' ').toStdString();
@@ -60,10 +65,117 @@ TEST_F(ExportTest, MapsAreWrittenWithHowTheyWereMade) {
     QFile about(data + "/4-loftup.npy.json");
     ASSERT_TRUE(about.open(QIODevice::ReadOnly));
     EXPECT_THAT(about.readAll().toStdString(), HasSubstr("upsampler_sha256"));
+    EXPECT_TRUE(QFile::exists(data + "/basis-own-loftup.safetensors"));
+    EXPECT_TRUE(QFile::exists(data + "/picks.json"));
 
+    // Nothing is overwritten.
+    window->figures().saveData(data);
+    ASSERT_TRUE(written(noted, 2));
+    EXPECT_TRUE(QFile::exists(data + "/a_photo_data/4-loftup.npy"));
     QSignalSpy failed(&window->figures(), &FigureExport::failed);
-    window->figures().saveData(folder.filePath("no such folder"));
-    ASSERT_EQ(failed.count(), 1);
+    window->figures().saveData(folder.filePath("a photo.png/data"));
+    ASSERT_TRUE(written(failed));
+    EXPECT_THAT(window->errorBar().text().toStdString(), HasSubstr("cannot be made"));
+}
+
+TEST_F(ExportTest, TheDataDialogRemembersItsFormat) {
+    QTest::mouseClick(&window->canvas(), Qt::LeftButton, {}, widgetAt(paneOf("photo"), 48.5, 32.5));
+    ASSERT_TRUE(waitIdle(*window));
+    command("file.export-data")->trigger();
+    DataDialog* dialog = window->figures().dataDialog();
+    ASSERT_NE(dialog, nullptr);
+    EXPECT_EQ(dialog->format(), "npy");
+    EXPECT_THAT(dialog->text().toStdString(), HasSubstr("number per pixel: 2"));
+    EXPECT_THAT(dialog->text().toStdString(), HasSubstr("scores: 3"));
+    dialog->setFormat("csv");
+    ASSERT_TRUE(QDir(folder.path()).mkdir("data"));
+    QTest::mouseClick(dialog->findChild<QPushButton*>("save"), Qt::LeftButton);
+    auto* chooser = dialog->findChild<QFileDialog*>("dataFolder");
+    ASSERT_NE(chooser, nullptr);
+    chooser->selectFile(folder.filePath("data"));
+    QSignalSpy noted(&window->figures(), &FigureExport::noted);
+    chooser->accept();
+    ASSERT_TRUE(written(noted));
+    EXPECT_TRUE(QFile::exists(folder.filePath("data/6-similarity-loftup.csv")));
+    EXPECT_TRUE(QFile::exists(folder.filePath("data/4-loftup.npy"))) << "scores are arrays";
+    ASSERT_TRUE(QTest::qWaitFor([&] { return window->figures().dataDialog() == nullptr; }));
+    start(options());
+    command("file.export-data")->trigger();
+    EXPECT_EQ(window->figures().dataDialog()->format(), "csv");
+}
+
+TEST_F(ExportTest, ClosingWhileNumbersAreWrittenLeavesNothingHalf) {
+    QTest::mouseClick(&window->canvas(), Qt::LeftButton, {}, widgetAt(paneOf("photo"), 48.5, 32.5));
+    ASSERT_TRUE(waitIdle(*window));
+    window->figures().saveData(folder.filePath("data"));
+    window.reset();
+    const QDir data(folder.filePath("data"));
+    EXPECT_TRUE(data.entryList({"*.part"}, QDir::Files).isEmpty());
+    for (const QString& name : data.entryList({"*.npy"}, QDir::Files)) {
+        const auto values = readTensor(data.filePath(name).toStdString());
+        EXPECT_TRUE(values) << values.error().message;
+    }
+}
+
+/// All weights of picks.json, pick by pick.
+std::vector<double> weightsOf(const nlohmann::json& picks) {
+    std::vector<double> all;
+    for (const auto& pick : picks.at("picks"))
+        for (const auto& attention : pick.at("attention"))
+            for (const auto& map : attention.at("maps"))
+                for (const auto& weight : map.at("weights"))
+                    all.push_back(weight.get<double>());
+    return all;
+}
+
+TEST_F(ExportTest, TheCommandLineWritesTheSameNumbers) {
+    // Two picks, a difference of maps behind it, a basis that panes share.
+    QTest::mouseClick(&window->canvas(), Qt::LeftButton, {}, widgetAt(paneOf("photo"), 48.5, 32.5));
+    ASSERT_TRUE(waitIdle(*window));
+    model().addPick({5.5, 6.5});
+    PaneState pane = *model().pane(paneOf("features", ""));
+    pane.kind = "difference";
+    pane.minuend = paneOf("similarity");
+    pane.subtrahend = paneOf("attention");
+    model().setPane(pane, "test");
+    window->workspace().setBasis("shared");
+    ASSERT_TRUE(waitIdle(*window));
+    QSignalSpy saved(&window->sessions(), &SessionKeeper::noted);
+    window->sessions().saveTo(folder.filePath("kept.loftscope"));
+    ASSERT_TRUE(written(saved));
+    QSignalSpy noted(&window->figures(), &FigureExport::noted);
+    window->figures().saveData(folder.filePath("window"));
+    ASSERT_TRUE(written(noted));
+
+    QProcess program;
+    program.start(LOFTSCOPE_PROGRAM,
+                  {"render", folder.filePath("kept.loftscope"), "-o", folder.filePath("a.png"),
+                   "--data", folder.filePath("command"), "-q"});
+    ASSERT_TRUE(program.waitForFinished(120000));
+    ASSERT_EQ(program.exitCode(), 0) << program.readAllStandardError().toStdString();
+    const QDir ours(folder.filePath("window"));
+    const QDir theirs(folder.filePath("command"));
+    const QStringList names = ours.entryList(QDir::Files, QDir::Name);
+    EXPECT_EQ(names, theirs.entryList(QDir::Files, QDir::Name));
+    EXPECT_TRUE(names.contains("2-difference.npy")) << names.join(' ').toStdString();
+    for (const QString& name : names) {
+        if (!name.endsWith(".npy")) continue;
+        const auto a = readTensor(ours.filePath(name).toStdString());
+        const auto b = readTensor(theirs.filePath(name).toStdString());
+        ASSERT_TRUE(a && b) << name.toStdString();
+        ASSERT_EQ(a->sizes(), b->sizes()) << name.toStdString();
+        const double scale = b->abs().max().item<double>();
+        EXPECT_LT((*a - *b).abs().max().item<double>(), 1e-5 * scale) << name.toStdString();
+    }
+    const auto picksIn = [](const QDir& directory) {
+        return nlohmann::json::parse(std::ifstream(directory.filePath("picks.json").toStdString()));
+    };
+    const auto a = weightsOf(picksIn(ours));
+    const auto b = weightsOf(picksIn(theirs));
+    ASSERT_EQ(a.size(), b.size());
+    EXPECT_GT(a.size(), 24U) << "of two picks";
+    for (std::size_t i = 0; i < a.size(); ++i)
+        ASSERT_NEAR(a[i], b[i], 1e-5);
 }
 
 TEST_F(ExportTest, AFigureHasThePanesOfTheWindowWithTheirPixels) {

@@ -28,6 +28,7 @@ struct Answer {
     std::vector<float> deviations;  ///< scores: standard deviation per component
     std::vector<double> shares;     ///< scores: of the variance per component
     QString fittedOn;               ///< scores: the fields of the basis
+    SharedBasis basis;              ///< scores: null while it is a first guess
     bool preview = false;           ///< scores: the basis is a first guess
     QString precision;              ///< scores: "fp32", "bf16"
     std::shared_ptr<const AttentionReady> attention;

@@ -1,23 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// The numbers behind the panes as files.
+// The numbers behind the panes, ready to be written on another thread.
 #pragma once
 
-#include "core/base/error.h"
-#include "core/pipeline/model_description.h"
+#include "core/pipeline/data_files.h"
 #include "ui/panes/pane_model.h"
 
-#include <filesystem>
-#include <map>
-#include <string>
+#include <QString>
+
+#include <cstddef>
+#include <memory>
+#include <vector>
 
 namespace loftscope {
 
-/// Writes the map of every pane that has one to `folder` as .npy, with how it was made in
-/// NAME.npy.json beside: scores as components x H x W, others as H x W. Names are those of
-/// `render --data` ("3-similarity-loftup.npy"); panes whose map is not whole yet are left out.
-/// Returns how many were written. Errors: WriteFailed.
-Result<int> exportData(const PaneModel& model, const std::string& photo,
-                       const std::map<std::string, ModelDescription>& models,
-                       const std::filesystem::path& folder);
+class Workspace;
+
+/// What the panes show, as values that any thread may read: maps that are whole change no more and
+/// are shared.
+struct DataDraft {
+    DataSet set;
+    /// Maps of `set` that are one pane minus another, still to be subtracted.
+    struct Difference {
+        std::size_t map = 0; ///< place in `set`
+        std::shared_ptr<const MapBuffer> minuend;
+        int minuendChannel = 0;
+        std::shared_ptr<const MapBuffer> subtrahend;
+        int subtrahendChannel = 0;
+    };
+    std::vector<Difference> differences;
+    int unfinished = 0; ///< panes that are left out because their map is not whole yet
+};
+
+/// Cheap. Every pick's attention is in it that a pane has shown.
+DataDraft dataDraftOf(const PaneModel& model, const Workspace& workspace);
+
+/// Computes the differences. On any thread.
+DataSet finished(DataDraft draft);
 
 } // namespace loftscope

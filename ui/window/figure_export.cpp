@@ -2,7 +2,6 @@
 #include "ui/window/figure_export.h"
 
 #include "ui/canvas/canvas_widget.h"
-#include "ui/window/data_export.h"
 #include "ui/window/file_chooser.h"
 #include "ui/window/workspace.h"
 
@@ -35,9 +34,11 @@ FigureExport::FigureExport(PaneModel* model, Workspace* workspace, CanvasWidget*
     refreshTimer_.setInterval(refreshMs);
     connect(&refreshTimer_, &QTimer::timeout, this, [this] {
         if (dialog_ != nullptr) dialog_->refresh();
+        if (dataDialog_ != nullptr) dataDialog_->describe(dataDraftOf(*model_, *workspace_));
     });
     connect(model_, &PaneModel::changed, this, [this] {
-        if (dialog_ != nullptr && !refreshTimer_.isActive()) refreshTimer_.start();
+        const bool isOpen = dialog_ != nullptr || dataDialog_ != nullptr;
+        if (isOpen && !refreshTimer_.isActive()) refreshTimer_.start();
     });
     connect(&writer_, &FigureWriter::written, this, [this](const QString& path) {
         settings_->setValue(folderKey, QFileInfo(path).absolutePath());
@@ -50,10 +51,15 @@ FigureExport::FigureExport(PaneModel* model, Workspace* workspace, CanvasWidget*
                          .arg(picture.height()));
     });
     connect(&writer_, &FigureWriter::failed, this, &FigureExport::failed);
+    connect(&dataWriter_, &DataWriter::written, this, [this](int files, const QString& path) {
+        Q_EMIT noted(tr("%1 files written to %2.").arg(files).arg(QDir::toNativeSeparators(path)));
+    });
+    connect(&dataWriter_, &DataWriter::failed, this, &FigureExport::failed);
 }
 
 FigureExport::~FigureExport() {
     delete dialog_;
+    delete dataDialog_;
 }
 
 FigureDraft FigureExport::draft(const FigureChoices& choices) const {
@@ -107,25 +113,41 @@ void FigureExport::exportNow() {
     save(freePath(rememberedChoices(*settings_).format));
 }
 
+void FigureExport::openDataDialog() {
+    if (dataDialog_ == nullptr) {
+        dataDialog_ = new DataDialog(settings_, window_);
+        dataDialog_->setAttribute(Qt::WA_DeleteOnClose);
+        connect(dataDialog_, &QObject::destroyed, this, [this] { dataDialog_ = nullptr; });
+        connect(dataDialog_, &DataDialog::saveRequested, this, &FigureExport::chooseDataFolder);
+        dataDialog_->describe(dataDraftOf(*model_, *workspace_));
+        dataDialog_->show();
+    }
+    dataDialog_->raise();
+    dataDialog_->activateWindow();
+}
+
 void FigureExport::chooseDataFolder() {
-    chooseFile(window_,
+    chooseFile(dataDialog_,
                {.purpose = ChooseFor::Folder,
                 .name = "dataFolder",
-                .title = tr("Folder for the maps"),
+                .title = tr("Folder for the numbers"),
                 .folder = folder()},
-               [this](const QString& path) { saveData(path); });
+               [this](const QString& path) {
+                   saveData(path);
+                   if (dataDialog_ != nullptr) dataDialog_->close();
+               });
 }
 
 void FigureExport::saveData(const QString& path) {
-    const auto written = exportData(*model_, workspace_->photoName().toStdString(),
-                                    workspace_->models(), path.toStdString());
-    if (!written) {
-        Q_EMIT failed(QString::fromStdString(written.error().message));
-    } else if (*written == 0) {
+    DataDraft draft = dataDraftOf(*model_, *workspace_);
+    if (draft.set.maps.empty()) {
         Q_EMIT failed(tr("There is no whole map to write yet: open a photo and wait for a pane."));
-    } else {
-        Q_EMIT noted(tr("%n map(s) written to %1.", nullptr, *written).arg(path));
+        return;
     }
+    if (draft.unfinished > 0)
+        Q_EMIT noted(
+            tr("Panes left out, because they are not computed yet: %1.").arg(draft.unfinished));
+    dataWriter_.write(std::move(draft), path, rememberedDataFormat(*settings_));
 }
 
 void FigureExport::copy() {

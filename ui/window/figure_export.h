@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Figures leave the window: the dialog, the quick export and the clipboard.
+// Figures and numbers leave the window: dialogs, the quick export and the clipboard.
 #pragma once
 
+#include "ui/window/data_dialog.h"
+#include "ui/window/data_writer.h"
 #include "ui/window/export_dialog.h"
 
 #include <QObject>
@@ -33,12 +35,15 @@ public:
     /// The same as pixels on the clipboard.
     void copy();
     void save(const QString& path);
-    /// Asks for a folder and writes the numbers behind the panes into it.
-    void chooseDataFolder();
+    /// Asks what the numbers behind the panes are written as and where.
+    void openDataDialog();
+    /// The dialog while it is open, else null.
+    DataDialog* dataDialog() const { return dataDialog_; }
+    /// In the format of the last time.
     void saveData(const QString& folder);
     /// Where the next figure goes without being asked.
     QString freePath(const QString& format) const;
-    bool busy() const { return writer_.busy(); }
+    bool busy() const { return writer_.busy() || dataWriter_.busy(); }
 
 Q_SIGNALS:
     void noted(const QString& sentence);
@@ -49,6 +54,7 @@ private:
     void write(FigureDraft draft, const QString& path);
     void draw(FigureDraft draft);
     void choosePath(const FigureDraft& draft, const QString& format);
+    void chooseDataFolder();
     QString folder() const;
     QString unfinished() const;
 
@@ -58,8 +64,10 @@ private:
     QSettings* settings_;
     QWidget* window_;
     ExportDialog* dialog_ = nullptr;
+    DataDialog* dataDialog_ = nullptr;
     QTimer refreshTimer_;
     FigureWriter writer_;
+    DataWriter dataWriter_;
 };
 
 } // namespace loftscope

@@ -695,6 +695,10 @@ void MainWindow::changeInput(double factor) {
     model_.setCompute(settings);
 }
 
+bool MainWindow::idle() const {
+    return !workspace_->busy() && !figures_->busy();
+}
+
 void MainWindow::closeEvent(QCloseEvent* event) {
     settings_->setValue("geometry", saveGeometry());
     settings_->setValue("layout", saveState(layoutVersion));

@@ -82,8 +82,8 @@ public:
     EvaluationPanel& evaluation() { return *evaluation_; }
     /// The photo `step` places further in its folder; says so where there is none.
     void stepPhoto(int step);
-    /// Nothing is being computed and everything computed is on its way to the screen.
-    bool idle() const { return !workspace_->busy(); }
+    /// Nothing is being computed or written, and everything computed is on its way to the screen.
+    bool idle() const;
     QStringList recentFiles() const;
     bool isDark() const { return dark_; }
     void setDark(bool dark);

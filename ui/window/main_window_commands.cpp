@@ -156,8 +156,8 @@ void MainWindow::makeCommands() {
            {Keys(Qt::CTRL | Qt::Key_E)}},
           [this] { figures_->exportNow(); });
     c.add({"file.export-data", file, tr("Export &data..."),
-           tr("Writes the maps of the panes as .npy with how they were made")},
-          [this] { figures_->chooseDataFolder(); });
+           tr("The numbers behind the panes: maps, scores, PCA bases, picks with their attention")},
+          [this] { figures_->openDataDialog(); });
     c.add({"file.quit",
            file,
            tr("&Quit"),

@@ -308,8 +308,20 @@ void Workspace::lockBases() {
     for (const PaneState& pane : model_->state().panes)
         if (isFeaturePane(pane)) shown.push_back(scoresRequest(pane, context_));
     submitted(bridge_.engine().lockBases(shown));
+    locked_.clear();
+    for (const MapRequest& request : shown) {
+        const Answer* const answer = context_.answerTo(request);
+        if (answer != nullptr && answer->basis) locked_[request.method] = answer->basis;
+    }
     std::erase_if(answers_, [](const auto& entry) { return entry.second.asked.basis == "locked"; });
     setBasis("locked");
+}
+
+void Workspace::lockGivenBases(std::map<std::string, SharedBasis> bases) {
+    locked_ = bases;
+    if (clip_) clipBasisFitted_ = true;
+    submitted(bridge_.engine().lockGivenBases(std::move(bases)));
+    std::erase_if(answers_, [](const auto& entry) { return entry.second.asked.basis == "locked"; });
 }
 
 void Workspace::saveBasis(const PaneState& pane, const std::filesystem::path& path) {
@@ -353,7 +365,8 @@ void Workspace::onAnswer(quint64 id, const PreparedEvent& prepared) {
         models_[loaded->method] = loaded->model;
     } else if (const auto* changed = std::get_if<ModelChanged>(&event)) {
         onModel(*changed);
-    } else if (std::holds_alternative<ClipBasisFitted>(event)) {
+    } else if (const auto* ofClip = std::get_if<ClipBasisFitted>(&event)) {
+        locked_ = ofClip->bases;
         if (id != clipBasisId_ || !clip_ || !clipBasis_) return;
         clipBasisFitted_ = true;
         std::erase_if(answers_,
@@ -387,6 +400,10 @@ void Workspace::onPhoto(const PhotoDecoded& photo,
     if (!sameClip) clipBasisFitted_ = false;
     clip_.reset();
     if (photo.frames > 0) clip_ = ClipInfo{photo.path, photo.frame, photo.frames, photo.rate};
+    if (leftClip) locked_.clear();
+    photoNotes_.clear();
+    for (const std::string& note : photo.notes)
+        photoNotes_.append(QString::fromStdString(note));
     if (leftClip && clipBasis_)
         model_->changePanes([](const PaneState& pane) { return pane.basis == "locked"; },
                             [](PaneState& pane) { pane.basis = "own"; }, {});
@@ -406,8 +423,8 @@ void Workspace::onPhoto(const PhotoDecoded& photo,
     Q_EMIT attentionChanged();
     if (same) return;
     Q_EMIT photoShown(textOf(photo.path));
-    for (const std::string& note : photo.notes)
-        Q_EMIT noted(QString::fromStdString(note));
+    for (const QString& note : photoNotes_)
+        Q_EMIT noted(note);
 }
 
 void Workspace::onFeatures(const FeaturesReady& ready) {
@@ -429,6 +446,7 @@ void Workspace::onBegun(Answer& answer, const FieldBegun& begun,
     answer.deviations.clear();
     answer.shares.clear();
     answer.fittedOn.clear();
+    answer.basis.reset();
     answer.precision = QString::fromStdString(begun.precision);
     refreshShowing(answer);
 }
@@ -438,6 +456,9 @@ void Workspace::onFitted(Answer& answer, const FieldFitted& fitted) {
     answer.shares = fitted.shares;
     answer.fittedOn = QString::fromStdString(fitted.fittedOn);
     answer.preview = fitted.preview;
+    answer.basis = fitted.basis;
+    if (fitted.basis && fitted.request.basis == "locked")
+        locked_[fitted.request.method] = fitted.basis;
     refreshShowing(answer);
     if (!fitted.preview) Q_EMIT scoresChanged();
 }
@@ -464,6 +485,7 @@ void Workspace::onModel(const ModelChanged& changed) {
     if (changed.backbone) {
         Q_EMIT noted(tr("%1 is a backbone, %2: it is used now.").arg(file, name));
         // A locked basis belongs to the features of the model before.
+        locked_.clear();
         clipBasisFitted_ = false;
         model_->changePanes([](const PaneState& pane) { return pane.basis == "locked"; },
                             [](PaneState& pane) { pane.basis = "own"; }, {});
@@ -474,6 +496,7 @@ void Workspace::onModel(const ModelChanged& changed) {
     Q_EMIT noted(tr("%1 is an upsampler, %2: it is used now.").arg(file, name));
     options_.engine.weights[changed.method] = changed.path;
     updateMethods();
+    locked_.erase(changed.method);
     clipBasisFitted_ = false;
     // What was made with the old weights, and what was dropped for the new ones.
     std::erase_if(answers_, [&](const auto& entry) {

@@ -11,6 +11,7 @@
 #include <QElapsedTimer>
 #include <QObject>
 #include <QString>
+#include <QStringList>
 #include <QTimer>
 
 #include <filesystem>
@@ -67,6 +68,8 @@ public:
     qint64 elapsedMs() const { return busy_ ? clock_.elapsed() : lastElapsedMs_; }
     QString photoName() const;
     QString photoPath() const;
+    /// What was done to the photo when it was read, one sentence each.
+    const QStringList& photoNotes() const { return photoNotes_; }
     const std::optional<FeaturesReady>& features() const { return features_; }
     /// Name of the upsampler "loftup" as recognised; empty until it was loaded by hand.
     QString upsamplerName() const { return upsamplerName_; }
@@ -84,6 +87,10 @@ public:
     void setBasis(const std::string& basis);
     /// Keeps the bases that the feature panes show now, also for photos to come.
     void lockBases();
+    /// Locks these instead, by method; those of an open clip are not fitted then.
+    void lockGivenBases(std::map<std::string, SharedBasis> bases);
+    /// What is locked, by method, as far as it is known.
+    const std::map<std::string, SharedBasis>& lockedBases() const { return locked_; }
     /// Writes the pane's basis; `basisSaved` or `failed` follows.
     void saveBasis(const PaneState& pane, const std::filesystem::path& path);
 
@@ -146,6 +153,8 @@ private:
     KindContext context_;
     QString upsamplerName_;
     std::map<std::string, ModelDescription> models_;
+    std::map<std::string, SharedBasis> locked_; ///< as the engine has them
+    QStringList photoNotes_;
     std::optional<ClipInfo> clip_;
     bool clipBasis_ = true;
     bool clipBasisFitted_ = false;

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/analysis/basis_values.h"
+
+#include "core/analysis/pca.h"
+
+#include <ATen/ops/from_blob.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace loftscope {
+
+namespace {
+
+std::vector<float> floatsOf(const at::Tensor& tensor) {
+    const at::Tensor flat = tensor.cpu().to(at::kFloat).contiguous();
+    const auto* const begin = flat.const_data_ptr<float>();
+    return {begin, begin + flat.numel()};
+}
+
+at::Tensor tensorOf(const std::vector<float>& values, const std::vector<std::int64_t>& shape) {
+    return at::from_blob(const_cast<float*>(values.data()), shape, at::kFloat).clone();
+}
+
+bool allFinite(const std::vector<float>& values) {
+    return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
+}
+
+} // namespace
+
+BasisValues valuesOf(const PcaBasis& basis) {
+    return {floatsOf(basis.mean), floatsOf(basis.components), floatsOf(basis.variances),
+            basis.totalVariance, basis.fittedOn};
+}
+
+Result<PcaBasis> basisFromValues(const BasisValues& values) {
+    const std::int64_t channels = values.channels();
+    const std::int64_t size = values.size();
+    if (channels == 0 || size == 0 || size > channels ||
+        values.components.size() != values.mean.size() * values.variances.size() ||
+        !allFinite(values.mean) || !allFinite(values.components) || !allFinite(values.variances))
+        return fail(ErrorCode::Malformed, "The numbers of a PCA basis do not fit each other.");
+    return PcaBasis{tensorOf(values.mean, {channels}),
+                    tensorOf(values.components, {size, channels}),
+                    tensorOf(values.variances, {size}), values.totalVariance, values.fittedOn};
+}
+
+} // namespace loftscope
