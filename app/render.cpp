@@ -5,6 +5,7 @@
 #include "core/analysis/attention_statistics.h"
 #include "core/analysis/field_metrics.h"
 #include "core/base/guard.h"
+#include "core/base/sha256.h"
 #include "core/figure/figure_file.h"
 #include "core/image/clip.h"
 #include "core/image/video_file.h"
@@ -55,6 +56,8 @@ struct Options {
     double rate = 0;
     std::string report;
     std::optional<FigurePlan> session; ///< what a session shows
+    std::string lockedFrom;            ///< a session with locked bases; empty: `lockedBases`
+    std::map<std::string, BasisValues> lockedBases;
     std::vector<std::string> photos;
     std::string format = "png";
     std::string shard;
@@ -149,8 +152,31 @@ Result<Work> prepare(const Options& options, CommandContext& context) {
         keys.push_back(text.substr(0, text.find('=')));
     // What is asked for first: a mistake in it is noticed before any model is read.
     LOFTSCOPE_TRY(work.comparison.plan, planOf(options, keys));
+    std::map<std::string, BasisValues> locked = options.lockedBases;
+    if (!options.lockedFrom.empty()) {
+        LOFTSCOPE_TRY(const Session session, readSession(options.lockedFrom));
+        locked = session.lockedBases;
+        if (locked.empty())
+            return fail(ErrorCode::InvalidArgument,
+                        fmt::format("The session '{}' has no locked basis: lock one in the window "
+                                    "and save it again.",
+                                    options.lockedFrom));
+    }
+    for (const auto& [method, values] : locked) {
+        LOFTSCOPE_TRY(PcaBasis basis, basisFromValues(values));
+        work.comparison.lockedBases.insert_or_assign(method, std::move(basis));
+    }
     LOFTSCOPE_TRY(work.methods, loadMethods(options, device, context));
     std::vector<std::string> warnings;
+    for (const PlannedPane& pane : work.comparison.plan.panes) {
+        const bool unknown = pane.view.kind == PaneView::Kind::Features &&
+                             pane.view.basis == "locked" && !locked.contains(pane.view.method);
+        if (unknown && options.video.empty())
+            warnings.push_back(
+                fmt::format("It is not known what the locked basis of {} is, so it has its own: "
+                            "give a session with --locked-from.",
+                            pane.view.method));
+    }
     for (const PlannedPane& pane : panesOf(work.comparison.plan, work.methods)) {
         if (pane.view.kind != PaneView::Kind::Text) continue;
         const auto warning = textWarning(pane.view.method);
@@ -239,6 +265,8 @@ std::string settingsOf(const Options& options, const Work& work, const CommonOpt
                                     {"activation", scene.activation},
                                     {"clip_tokens", scene.clipTokens},
                                     {"version", LOFTSCOPE_VERSION}};
+    if (!options.lockedFrom.empty())
+        settings["locked_from"] = sha256OfFile(options.lockedFrom).value_or(std::string());
     if (work.scene.loadedBackbone)
         settings["backbone"] = work.scene.loadedBackbone->provenance.sha256;
     for (const ComparedMethod& method : work.methods) {
@@ -583,6 +611,7 @@ Result<void> openSession(const std::string& path, Options& options, CommandConte
     if (session.outputSize > 0) options.scene.outputSize = std::to_string(session.outputSize);
     if (context.options.precision == "fp32") context.options.precision = session.precision;
     options.session = figureOf(session);
+    options.lockedBases = session.lockedBases;
     if (options.upsamplers.empty()) {
         for (const std::string& method : methodsOf(options.session->panes)) {
             const auto weights = session.upsamplers.find(method);
@@ -687,6 +716,10 @@ void addRenderCommand(CommandLine& line) {
     command->add_option("--basis", options->basis, "PCA basis of the maps: own, or lowres for all")
         ->capture_default_str()
         ->check(CLI::IsMember({"own", "lowres"}));
+    command
+        ->add_option("--locked-from", options->lockedFrom,
+                     "A session that has the bases of panes with basis=locked")
+        ->check(CLI::ExistingFile);
     command->add_option("--inset", options->insets,
                         "x,y,w,h in pixels of the photo: a part to enlarge in every pane; may be "
                         "given several times");

@@ -28,18 +28,22 @@ bool allFinite(const std::vector<float>& values) {
 
 } // namespace
 
+bool fitTogether(const BasisValues& values) {
+    return values.size() > 0 && values.size() <= values.channels() &&
+           values.components.size() == values.mean.size() * values.variances.size() &&
+           allFinite(values.mean) && allFinite(values.components) && allFinite(values.variances);
+}
+
 BasisValues valuesOf(const PcaBasis& basis) {
     return {floatsOf(basis.mean), floatsOf(basis.components), floatsOf(basis.variances),
             basis.totalVariance, basis.fittedOn};
 }
 
 Result<PcaBasis> basisFromValues(const BasisValues& values) {
+    if (!fitTogether(values))
+        return fail(ErrorCode::Malformed, "The numbers of a PCA basis do not fit each other.");
     const std::int64_t channels = values.channels();
     const std::int64_t size = values.size();
-    if (channels == 0 || size == 0 || size > channels ||
-        values.components.size() != values.mean.size() * values.variances.size() ||
-        !allFinite(values.mean) || !allFinite(values.components) || !allFinite(values.variances))
-        return fail(ErrorCode::Malformed, "The numbers of a PCA basis do not fit each other.");
     return PcaBasis{tensorOf(values.mean, {channels}),
                     tensorOf(values.components, {size, channels}),
                     tensorOf(values.variances, {size}), values.totalVariance, values.fittedOn};

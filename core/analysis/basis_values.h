@@ -30,8 +30,10 @@ using SharedBasis = std::shared_ptr<const BasisValues>;
 /// fewer.
 inline constexpr int usualComponents = 9;
 
+/// Whether the counts fit each other and all are numbers.
+bool fitTogether(const BasisValues& values);
 BasisValues valuesOf(const PcaBasis& basis);
-/// Errors: Malformed (counts that do not fit each other, no number).
+/// Errors: Malformed (they do not fit together).
 Result<PcaBasis> basisFromValues(const BasisValues& values);
 
 } // namespace loftscope

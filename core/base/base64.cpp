@@ -36,8 +36,7 @@ std::optional<std::vector<std::byte>> fromBase64(std::string_view text) {
     for (std::size_t i = 0; i < text.size(); i += 4) {
         std::uint32_t group = 0;
         for (std::size_t j = i; j < i + 4; ++j) {
-            const std::size_t value =
-                j >= text.size() - padding ? 0 : letters.find(text[j]);
+            const std::size_t value = j >= text.size() - padding ? 0 : letters.find(text[j]);
             if (value == std::string_view::npos) return std::nullopt;
             group = group << 6U | static_cast<std::uint32_t>(value);
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/pipeline/html_report.h"
 
+#include "core/base/base64.h"
 #include "core/base/file.h"
 #include "core/base/guard.h"
 #include "core/image/encode.h"
@@ -35,21 +36,6 @@ std::string escaped(std::string_view text) {
         }
     }
     return html;
-}
-
-std::string base64(std::span<const std::uint8_t> bytes) {
-    constexpr std::string_view letters =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string text;
-    text.reserve((bytes.size() + 2) / 3 * 4);
-    for (std::size_t i = 0; i < bytes.size(); i += 3) {
-        std::uint32_t group = static_cast<std::uint32_t>(bytes[i]) << 16U;
-        if (i + 1 < bytes.size()) group |= static_cast<std::uint32_t>(bytes[i + 1]) << 8U;
-        if (i + 2 < bytes.size()) group |= bytes[i + 2];
-        for (unsigned j = 0; j < 4; ++j)
-            text.push_back(i + j > bytes.size() ? '=' : letters[group >> (18U - 6U * j) & 63U]);
-    }
-    return text;
 }
 
 constexpr std::string_view style = R"(
@@ -128,12 +114,13 @@ for (const group of document.querySelectorAll(".panes")) {
 
 Result<std::string> paneHtml(const FigurePane& pane) {
     LOFTSCOPE_TRY(const std::vector<std::uint8_t> png, encodePng(pane.picture));
-    std::string html = fmt::format(
-        "<figure><figcaption><b>{}</b><span>{}</span></figcaption>\n"
-        "<div class=\"view\" style=\"aspect-ratio: {} / {}\"><div class=\"layer\">"
-        "<img alt=\"{}\"{} src=\"data:image/png;base64,{}\">",
-        escaped(pane.title), escaped(pane.subtitle), pane.picture.width(), pane.picture.height(),
-        escaped(pane.title), pane.smooth ? "" : " class=\"crisp\"", base64(png));
+    std::string html =
+        fmt::format("<figure><figcaption><b>{}</b><span>{}</span></figcaption>\n"
+                    "<div class=\"view\" style=\"aspect-ratio: {} / {}\"><div class=\"layer\">"
+                    "<img alt=\"{}\"{} src=\"data:image/png;base64,{}\">",
+                    escaped(pane.title), escaped(pane.subtitle), pane.picture.width(),
+                    pane.picture.height(), escaped(pane.title),
+                    pane.smooth ? "" : " class=\"crisp\"", base64(std::as_bytes(std::span(png))));
     for (const Marker& marker : pane.markers)
         html += fmt::format("<div class=\"pick\" style=\"left: {:.4f}%; top: {:.4f}%\"><i "
                             "style=\"border-color: rgb({}, {}, {})\"></i><em>{}</em></div>",

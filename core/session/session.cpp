@@ -8,7 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <vector>
 
 namespace loftscope {
 
@@ -25,6 +27,21 @@ int placeOfPick(const Session& session, int number) {
     return found == session.picks.end() ? 0 : static_cast<int>(found - session.picks.begin()) + 1;
 }
 
+/// Whether a pane has nothing to show until something is picked, written or chosen; the window
+/// leaves it out of its figures.
+bool waits(const PaneView& pane, const Session& session) {
+    if (asksAboutPixel(pane) && !pane.pixel)
+        return placeOfPick(session, pane.pick > 0 ? pane.pick : session.activePick) == 0;
+    if (pane.kind == PaneView::Kind::Text) return pane.text.empty() && session.figure.texts.empty();
+    if (pane.kind != PaneView::Kind::Difference || !pane.method.empty()) return false;
+    const int count = static_cast<int>(session.panes.size());
+    return std::ranges::any_of(std::array{pane.minuend, pane.subtrahend}, [&](int place) {
+        if (place < 1 || place > count) return true;
+        const PaneView& other = session.panes[static_cast<std::size_t>(place) - 1].view;
+        return other.kind == PaneView::Kind::Difference || waits(other, session);
+    });
+}
+
 } // namespace
 
 FigurePlan figureOf(const Session& session) {
@@ -35,11 +52,23 @@ FigurePlan figureOf(const Session& session) {
         if (session.activePick != 0) plan.activePick = placeOfPick(session, session.activePick);
     }
     if (plan.panes.empty()) {
+        std::vector<int> places; // of the session's panes in the plan, counted from 1; 0: none
         for (const SessionPane& pane : session.panes) {
+            if (waits(pane.view, session)) {
+                places.push_back(0);
+                continue;
+            }
             PlannedPane planned{pane.view, std::nullopt, std::nullopt};
             // Plans count picks by place.
             if (planned.view.pick > 0) planned.view.pick = placeOfPick(session, planned.view.pick);
             plan.panes.push_back(std::move(planned));
+            places.push_back(static_cast<int>(plan.panes.size()));
+        }
+        for (PlannedPane& pane : plan.panes) {
+            PaneView& view = pane.view;
+            if (view.subtrahend == 0) continue;
+            view.minuend = places[static_cast<std::size_t>(view.minuend) - 1];
+            view.subtrahend = places[static_cast<std::size_t>(view.subtrahend) - 1];
         }
         if (plan.columns == 0) plan.columns = session.columns;
         if (!plan.crop && session.linked && !session.view.fitted) plan.crop = session.view.visible;
@@ -125,7 +154,13 @@ void appendPlan(std::string& command, const FigurePlan& plan) {
 
 } // namespace
 
-std::string renderCommand(const Session& session, const std::filesystem::path& out) {
+bool asksForLockedBasis(const Session& session) {
+    return std::ranges::any_of(session.panes,
+                               [](const SessionPane& pane) { return pane.view.basis == "locked"; });
+}
+
+std::string renderCommand(const Session& session, const std::filesystem::path& out,
+                          const std::filesystem::path& lockedFrom) {
     const FigurePlan plan = figureOf(session);
     std::string command = "loftscope render";
     const auto word = [&](const std::string& text) {
@@ -146,6 +181,10 @@ std::string renderCommand(const Session& session, const std::filesystem::path& o
     command += fmt::format(" --size {}", session.inputSize);
     if (session.outputSize > 0) command += fmt::format(" --output-size {}", session.outputSize);
     if (session.precision != "fp32") command += fmt::format(" --precision {}", session.precision);
+    if (!lockedFrom.empty() && asksForLockedBasis(session)) {
+        command += " --locked-from";
+        word(lockedFrom.string());
+    }
     if (plan != plainPlan(plan)) {
         // Titles, colours of picks, looks of insets and the like have no options of their own.
         command += " --figure";

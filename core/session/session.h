@@ -3,6 +3,7 @@
 // without a window. No tensors, no pixels.
 #pragma once
 
+#include "core/analysis/basis_values.h"
 #include "core/base/geometry.h"
 #include "core/figure/figure_plan.h"
 #include "core/figure/pane_view.h"
@@ -62,6 +63,9 @@ struct Session {
     std::int64_t outputSize = 0; ///< short side of upsampled maps, pixels; 0: the input's size
     std::string device = "cpu";
     std::string precision = "fp32";
+    /// What the basis "locked" is, by method ("lowres" for the grid); a method without one has its
+    /// own.
+    std::map<std::string, BasisValues> lockedBases;
 
     std::vector<SessionPane> panes;
     int selected = 1;           ///< place of a pane, counted from 1
@@ -82,15 +86,21 @@ struct Session {
 };
 
 /// The figure that shows what the session shows: its plan with panes, picks, columns and the part
-/// of the photo filled in where it leaves them open.
+/// of the photo filled in where it leaves them open. Panes that wait for a pick or a text are left
+/// out, as in the window's figures.
 FigurePlan figureOf(const Session& session);
 
 /// The methods that the session's panes need, in the order of the panes, without "lowres".
 std::vector<std::string> methodsOf(const std::vector<PlannedPane>& panes);
 
 /// `loftscope render ...` that draws what the session shows, ready for a shell: paths as they are
-/// in memory, quoted where needed. `out`: the figure.
-std::string renderCommand(const Session& session, const std::filesystem::path& out = "figure.png");
+/// in memory, quoted where needed. `out`: the figure. `lockedFrom`: a session file that has the
+/// locked bases, where panes ask for them.
+std::string renderCommand(const Session& session, const std::filesystem::path& out = "figure.png",
+                          const std::filesystem::path& lockedFrom = {});
+
+/// True if a pane's basis is the locked one.
+bool asksForLockedBasis(const Session& session);
 
 /// A word of a command line, quoted for a shell where it needs that.
 std::string quotedForShell(const std::string& word);

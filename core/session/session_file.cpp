@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/session/session_file.h"
 
+#include "core/base/base64.h"
 #include "core/base/file.h"
 #include "core/base/guard.h"
 #include "core/base/json_fields.h"
@@ -11,6 +12,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cstring>
 #include <set>
 #include <span>
 
@@ -98,6 +101,45 @@ void readView(JsonFields& outer, const char* key, SessionView& view) {
     if (auto read = fields.finish(); !read) outer.complain(read.error());
 }
 
+static_assert(std::endian::native == std::endian::little, "floats are kept as they are in memory");
+
+std::string numbersText(const std::vector<float>& numbers) {
+    return base64(std::as_bytes(std::span(numbers)));
+}
+
+void readNumbersText(JsonFields& fields, const char* key, std::vector<float>& numbers) {
+    std::string text;
+    fields.read(key, text);
+    const auto bytes = fromBase64(text);
+    if (!bytes || bytes->empty() || bytes->size() % sizeof(float) != 0) {
+        if (fields.good()) fields.complain(key, "32-bit numbers in base64");
+        return;
+    }
+    numbers.resize(bytes->size() / sizeof(float));
+    std::memcpy(numbers.data(), bytes->data(), bytes->size());
+}
+
+ordered_json basisJson(const BasisValues& basis) {
+    return {{"fitted_on", basis.fittedOn},
+            {"total_variance", basis.totalVariance},
+            {"mean", numbersText(basis.mean)},
+            {"components", numbersText(basis.components)},
+            {"variances", numbersText(basis.variances)}};
+}
+
+void readBasis(JsonFields& outer, const std::string& method, const ordered_json& json,
+               BasisValues& basis) {
+    JsonFields fields(json, fmt::format("the locked basis '{}' of {}", method, outer.where()));
+    fields.read("fitted_on", basis.fittedOn);
+    fields.read("total_variance", basis.totalVariance);
+    readNumbersText(fields, "mean", basis.mean);
+    readNumbersText(fields, "components", basis.components);
+    readNumbersText(fields, "variances", basis.variances);
+    if (fields.good() && !fitTogether(basis))
+        fields.complain("components", "of as many rows as variances and columns as means");
+    if (auto read = fields.finish(); !read) outer.complain(read.error());
+}
+
 constexpr std::string_view filePrefix = "file:";
 
 /// A pane's text with the path of a basis file as it is written or read.
@@ -122,7 +164,7 @@ bool namesSession(const fs::path& path) {
 
 std::string sessionText(const Session& session, const fs::path& folder) {
     const auto relative = [&](const std::string& path) { return relativeText(path, folder); };
-    ordered_json json{{format, sessionFileVersion}};
+    ordered_json json{{format, session.lockedBases.empty() ? 1 : sessionFileVersion}};
     if (!session.photo.path.empty()) json["photo"] = fileJson(session.photo, folder);
     if (session.isClip) json["clip_frame"] = session.frame;
     if (!session.backbone.path.empty()) json["backbone"] = fileJson(session.backbone, folder);
@@ -159,6 +201,8 @@ std::string sessionText(const Session& session, const fs::path& folder) {
                                  {"color", colorText(pick.color)},
                                  {"pinned", pick.pinned}});
     json["active_pick"] = session.activePick;
+    for (const auto& [method, basis] : session.lockedBases)
+        json["locked_bases"][method] = basisJson(basis);
     json["figure"] = figureJson(withBasisPaths(session.figure, relative));
     return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
@@ -196,6 +240,13 @@ Result<Session> sessionFromText(std::string_view text, const fs::path& folder,
             for (const auto& [method, file] : upsamplers->items())
                 readFileReference(fields, method.c_str(), &file, folder,
                                   session.upsamplers[method]);
+    }
+    if (const ordered_json* const bases = fields.find("locked_bases")) {
+        if (!bases->is_object())
+            fields.complain("locked_bases", "{\"method\": {...}}");
+        else
+            for (const auto& [method, basis] : bases->items())
+                readBasis(fields, method, basis, session.lockedBases[method]);
     }
     fields.read("input_size", session.inputSize);
     if (session.inputSize < 1 || session.inputSize > 32768)

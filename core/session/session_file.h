@@ -12,7 +12,8 @@
 
 namespace loftscope {
 
-inline constexpr int sessionFileVersion = 1;
+/// 2 has `locked_bases`; a session without any is written as 1, for older programs.
+inline constexpr int sessionFileVersion = 2;
 inline constexpr const char* sessionEnding = ".loftscope";
 
 /// True for a name that ends like a session.

@@ -120,6 +120,51 @@ TEST(Session, OpensWithAListOfWhatIsMissing) {
     EXPECT_EQ((*missing)[2].what, MissingPart::What::Basis);
 }
 
+TEST(Session, WhatWaitsForAPickIsNotDrawn) {
+    Session session;
+    for (const char* pane : {"attention:loftup", "image", "norm:lowres", "norm:loftup", "text",
+                             "difference;minuend=4;subtrahend=3",
+                             "difference;minuend=1;subtrahend=3", "self-attention:cls"})
+        session.panes.push_back({*parsePane(pane), {}});
+    const auto shown = [&] {
+        std::vector<std::string> texts;
+        for (const PlannedPane& pane : figureOf(session).panes)
+            texts.push_back(textOf(pane.view));
+        return texts;
+    };
+    EXPECT_THAT(shown(),
+                testing::ElementsAre("image", "norm:lowres", "norm:loftup",
+                                     "difference;minuend=3;subtrahend=2", "self-attention:cls"));
+    session.picks = {{4, 1, 2, {1, 2, 3}, false}};
+    session.activePick = 4;
+    EXPECT_EQ(shown().size(), 7U) << "only the text is still missing";
+}
+
+TEST(Session, CarriesItsLockedBases) {
+    const TempFolder folder;
+    Session session = savedIn(folder);
+    session.panes[1].view = *parsePane("loftup;basis=locked");
+    ASSERT_TRUE(writeSession(folder / "plain.loftscope", session));
+    EXPECT_THAT(readBytes(folder / "plain.loftscope"), HasSubstr("\"loftscope_session\": 1"))
+        << "older programs can read what they know";
+    session.lockedBases["loftup"] = {
+        {0.1F, -2.5e-7F, 3}, {1, 0, 0, 0, 1.0F / 3, 0.5F}, {9, 4}, 13.5, "LoftUp 4 x 6"};
+    session.lockedBases["lowres"] = {{1, 2}, {0.6F, 0.8F}, {7}, 8, ""};
+    ASSERT_TRUE(writeSession(folder / "s.loftscope", session));
+    EXPECT_THAT(readBytes(folder / "s.loftscope"), HasSubstr("\"loftscope_session\": 2"));
+    const auto read = readSession(folder / "s.loftscope");
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(*read, session) << "to the last bit";
+    EXPECT_THAT(renderCommand(session, "a.png", "s.loftscope"),
+                HasSubstr("--locked-from s.loftscope"));
+    // A basis whose numbers do not fit each other is named.
+    session.lockedBases["loftup"].mean.pop_back();
+    ASSERT_TRUE(writeSession(folder / "s.loftscope", session));
+    const auto wrong = readSession(folder / "s.loftscope");
+    ASSERT_FALSE(wrong);
+    EXPECT_THAT(wrong.error().message, HasSubstr("the locked basis 'loftup'"));
+}
+
 TEST(Session, NotesThePhotosContentWhenItIsSaved) {
     const TempFolder folder;
     Session session = savedIn(folder);

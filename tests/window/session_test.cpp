@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sessions of the real window: round trip, moved folders, missing files, crashes.
+#include "core/pipeline/comparison.h"
+#include "core/session/session_file.h"
+#include "core/weights/tensor_file.h"
 #include "tests/window/window_fixture.h"
 #include "ui/panes/session_state.h"
+#include "ui/render/layer_picture.h"
 #include "ui/window/session_keeper.h"
 
 #include <QApplication>
 #include <QClipboard>
 #include <QDir>
+#include <QProcess>
 #include <QSignalSpy>
 
 namespace loftscope {
 namespace {
 
 using ::testing::HasSubstr;
+namespace fs = std::filesystem;
 
 struct SessionTest : WindowFixture {
     PaneModel& model() const { return window->model(); }
@@ -133,6 +139,93 @@ TEST_F(SessionTest, TheCommandLineNamesEverything) {
     EXPECT_THAT(text, HasSubstr("photo.png"));
     EXPECT_THAT(text, HasSubstr("bootstrap_vit_ti16.safetensors"));
     EXPECT_THAT(text, HasSubstr("loftup;components=3+4+5"));
+}
+
+/// Scores of a method's pane as the command line computes them for this photo of the session.
+at::Tensor scoresOfCommand(const QString& session, const QString& folder) {
+    QProcess program;
+    program.start(LOFTSCOPE_PROGRAM,
+                  {"render", session, "-o", folder + "/a.png", "--data", folder, "-q"});
+    EXPECT_TRUE(program.waitForFinished(120000));
+    EXPECT_EQ(program.exitCode(), 0) << program.readAllStandardError().toStdString();
+    EXPECT_FALSE(QString(program.readAllStandardError()).contains("not known"));
+    return readTensor((folder + "/4-loftup.npy").toStdString()).value();
+}
+
+TEST_F(SessionTest, ALockedBasisStaysWhatItWas) {
+    open(madeUpPhoto("first.png"));
+    command("basis.lock")->trigger();
+    ASSERT_TRUE(waitIdle(*window));
+    open(madeUpPhoto("second.png", 96, 64, 200));
+    EXPECT_THAT(contentOf("features", "loftup").details.toStdString(), HasSubstr("locked basis"));
+    const auto scores = [this] {
+        const auto values = contentOf("features", "loftup").map->channel(0);
+        return std::vector<float>(values.begin(), values.end());
+    };
+    const std::vector<float> before = scores();
+    const QString kept = folder.filePath("kept.loftscope");
+    EXPECT_FALSE(keeper().commandNote().isEmpty()) << "no file has the basis yet";
+    save(kept);
+    EXPECT_TRUE(keeper().commandNote().isEmpty());
+    EXPECT_THAT(keeper().commandLine().toStdString(),
+                HasSubstr("--locked-from " + kept.toStdString()));
+
+    // The command line computes the same numbers, and draws the same colours.
+    QDir(folder.path()).mkpath("command");
+    const at::Tensor theirs = scoresOfCommand(kept, folder.filePath("command"));
+    ASSERT_EQ(static_cast<std::size_t>(theirs[0].numel()), before.size());
+    const auto* const first = theirs.const_data_ptr<float>();
+    for (std::size_t i = 0; i < before.size(); ++i)
+        ASSERT_NEAR(first[i], before[i], 1e-4);
+
+    // Another window shows it again, and not the basis of its own photo.
+    start(options());
+    openSession(kept);
+    EXPECT_EQ(scores(), before);
+    EXPECT_THAT(contentOf("features", "loftup").details.toStdString(), HasSubstr("locked basis"));
+    window->workspace().setBasis("own");
+    ASSERT_TRUE(waitIdle(*window));
+    EXPECT_NE(scores(), before) << "or this would prove nothing";
+}
+
+TEST_F(SessionTest, WindowAndCommandLineDrawALockedBasisInTheSameColours) {
+    open(madeUpPhoto("first.png"));
+    command("basis.lock")->trigger();
+    ASSERT_TRUE(waitIdle(*window));
+    open(madeUpPhoto("second.png", 96, 64, 200));
+    const int loftUp = paneOf("features", "loftup");
+    // Alone and without a heading, so that the figure is the map.
+    const Image shown = pictureOf(model().layerOf(loftUp), {{0, 0}, {96, 64}}).image;
+    const QString kept = folder.filePath("kept.loftscope");
+    save(kept);
+    auto session = readSession(kept.toStdString());
+    ASSERT_TRUE(session);
+    SceneRequest request;
+    request.image = session->photo.path.string();
+    request.backbone = session->backbone.path;
+    request.inputSize = session->inputSize;
+    const auto scene = makeScene(request, {});
+    ASSERT_TRUE(scene) << scene.error().message;
+    std::vector<ComparedMethod> methods;
+    for (const std::string& method : methodsOf(figureOf(*session).panes)) {
+        const auto weights = session->upsamplers.find(method);
+        const fs::path path =
+            weights == session->upsamplers.end() ? fs::path() : weights->second.path;
+        methods.push_back({method, loadUpsampler(method, path, c10::Device("cpu")).value()});
+    }
+    ComparisonRequest comparison;
+    comparison.plan = figureOf(*session);
+    std::erase_if(comparison.plan.panes, [](const PlannedPane& pane) {
+        return pane.view.kind != PaneView::Kind::Features || pane.view.method != "loftup";
+    });
+    for (const auto& [method, values] : session->lockedBases)
+        comparison.lockedBases[method] = basisFromValues(values).value();
+    const auto figure = compareMethods(*scene, methods, comparison, {});
+    ASSERT_TRUE(figure) << figure.error().message;
+    const Image& drawn = figure->panes.front().picture;
+    ASSERT_EQ(drawn.extent(), shown.extent());
+    for (std::size_t i = 0; i < drawn.pixels().size(); ++i)
+        ASSERT_LE(std::abs(drawn.pixels()[i] - shown.pixels()[i]), 1) << "byte " << i;
 }
 
 } // namespace

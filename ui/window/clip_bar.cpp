@@ -68,6 +68,8 @@ void ClipBar::follow() {
     const auto& clip = workspace_->clip();
     setVisible(clip.has_value());
     if (!clip) return;
+    const QSignalBlocker quietBox(sameColors_);
+    sameColors_->setChecked(workspace_->clipBasis());
     const QSignalBlocker quiet(slider_);
     const bool opened = slider_->maximum() != static_cast<int>(clip->frames) - 1;
     slider_->setRange(0, static_cast<int>(clip->frames) - 1);

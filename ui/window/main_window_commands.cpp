@@ -193,7 +193,12 @@ void MainWindow::makeCommands() {
            tr("The command that draws the same without a window, for many photos or a cluster")},
           [this] {
               QGuiApplication::clipboard()->setText(sessions_->commandLine());
-              statusLine_->showMessage(tr("The command is on the clipboard."), 4000);
+              const QString note = sessions_->commandNote();
+              if (note.isEmpty()) {
+                  statusLine_->showMessage(tr("The command is on the clipboard."), 4000);
+              } else {
+                  errorBar_->showNote(note);
+              }
           });
     c.add({"edit.copy-figure",
            edit,

@@ -20,6 +20,7 @@ namespace {
 
 /// How much of the work of somebody's hands a crash may cost.
 constexpr int keepMs = 5000;
+constexpr const char* lowResolution = "lowres";
 constexpr const char* filter = "Sessions (*.loftscope)";
 
 QString keptFile(const QSettings& settings) {
@@ -95,6 +96,9 @@ Session SessionKeeper::session() const {
         SessionFile& file = method.empty() ? session.backbone : session.upsamplers[method];
         file = {std::filesystem::absolute(model.path), model.sha256, model.name};
     }
+    if (asksForLockedBasis(session))
+        for (const auto& [method, basis] : workspace_->lockedBases())
+            session.lockedBases[method.empty() ? lowResolution : method] = *basis;
     if (!session.view.fitted && model_->photo()) {
         const Box seen = intersectionOf(visible_(), boxOf(model_->photoExtent()));
         if (!seen.empty()) {
@@ -114,8 +118,20 @@ Session SessionKeeper::session() const {
     return session;
 }
 
+bool SessionKeeper::fileHasBases(const Session& session) const {
+    return !path_.isEmpty() && session.lockedBases == basesInFile_;
+}
+
 QString SessionKeeper::commandLine() const {
-    return QString::fromStdString(renderCommand(session()));
+    const Session now = session();
+    const std::filesystem::path bases = fileHasBases(now) ? path_.toStdString() : std::string();
+    return QString::fromStdString(renderCommand(now, "figure.png", bases));
+}
+
+QString SessionKeeper::commandNote() const {
+    const Session now = session();
+    if (!asksForLockedBasis(now) || fileHasBases(now)) return {};
+    return tr("A command cannot hold the locked basis: save the session, and copy it again.");
 }
 
 void SessionKeeper::save() {
@@ -154,12 +170,13 @@ void SessionKeeper::write(const QString& path, bool byHand) {
         const QString trouble = done ? QString() : QString::fromStdString(done.error().message);
         QMetaObject::invokeMethod(
             this,
-            [this, path, trouble, pasted] {
+            [this, path, trouble, pasted, bases = kept.lockedBases] {
                 if (!trouble.isEmpty()) {
                     Q_EMIT failed(trouble);
                     return;
                 }
                 path_ = path;
+                basesInFile_ = bases;
                 Q_EMIT pathChanged(path);
                 Q_EMIT noted(pasted
                                  ? tr("The session is in %1, without its picture, which is no "
@@ -199,6 +216,7 @@ void SessionKeeper::open(const QString& path) {
         return;
     }
     path_ = path;
+    basesInFile_ = read->lockedBases;
     Q_EMIT pathChanged(path);
     opening_ = std::move(*read);
     photoAsked_ = false;
@@ -240,6 +258,7 @@ void SessionKeeper::goOn() {
     model_->setCompute(stateOf(*opening_).compute);
     photoAsked_ = true;
     const SessionFile& photo = opening_->photo;
+    if (opening_->isClip) workspace_->setClipBasis(asksForLockedBasis(*opening_));
     if (!isThere(photo.path)) {
         showState();
     } else if (opening_->isClip) {
@@ -255,6 +274,13 @@ void SessionKeeper::showState() {
     photoAsked_ = false;
     WorkspaceState state = stateOf(session);
     if (state.panes.empty()) return;
+    if (asksForLockedBasis(session)) {
+        std::map<std::string, SharedBasis> bases;
+        for (const auto& [method, basis] : session.lockedBases)
+            bases[method == lowResolution ? std::string() : method] =
+                std::make_shared<const BasisValues>(basis);
+        workspace_->lockGivenBases(std::move(bases));
+    }
     model_->setState(std::move(state), tr("Open session"));
 }
 

@@ -50,8 +50,10 @@ public:
     void recover();
     /// Writes what a crash would lose, at once.
     void keepNow();
-    /// The command that draws the same, as text.
+    /// The command that draws the same, as text. A locked basis is named by the session's file.
     QString commandLine() const;
+    /// A sentence on what the command cannot say; empty if it says everything.
+    QString commandNote() const;
     /// Of the session; empty if it has none.
     QString path() const { return path_; }
 
@@ -67,6 +69,8 @@ private:
     void showState();
     void check(const Session& session);
     std::filesystem::path keptPath() const;
+    /// Whether the locked bases of now are in the file at `path_`.
+    bool fileHasBases(const Session& session) const;
 
     PaneModel* model_;
     Workspace* workspace_;
@@ -74,6 +78,7 @@ private:
     std::function<Box()> visible_;
     QWidget* window_;
     QString path_;
+    std::map<std::string, BasisValues> basesInFile_; ///< locked ones, in the file at `path_`
     std::optional<Session> opening_;
     std::vector<std::filesystem::path> models_; ///< still to be loaded
     bool photoAsked_ = false;

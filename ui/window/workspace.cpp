@@ -319,7 +319,7 @@ void Workspace::lockBases() {
 
 void Workspace::lockGivenBases(std::map<std::string, SharedBasis> bases) {
     locked_ = bases;
-    if (clip_) clipBasisFitted_ = true;
+    if (clip_ && !bases.empty()) clipBasisFitted_ = true;
     submitted(bridge_.engine().lockGivenBases(std::move(bases)));
     std::erase_if(answers_, [](const auto& entry) { return entry.second.asked.basis == "locked"; });
 }
