@@ -592,14 +592,19 @@ Result<void> renderReport(const Options& options, CommandContext& context) {
 Result<void> openSession(const std::string& path, Options& options, CommandContext& context) {
     LOFTSCOPE_TRY(const Session session, readSession(path));
     LOFTSCOPE_TRY(const std::vector<MissingPart> missing, missingParts(session, context.run));
+    std::string gone; // all of it at once
     for (const MissingPart& part : missing) {
         const bool replaced =
             (part.what == MissingPart::What::Backbone && !options.scene.backbone.empty()) ||
             (part.what == MissingPart::What::Upsampler && !options.upsamplers.empty());
         if (replaced) continue;
-        if (!part.changed) return fail(ErrorCode::NotFound, part.sentence);
-        context.warn(part.sentence);
+        if (part.changed) {
+            context.warn(part.sentence);
+        } else {
+            gone += (gone.empty() ? "" : "\n") + part.sentence;
+        }
     }
+    if (!gone.empty()) return fail(ErrorCode::NotFound, gone);
     if (session.photo.path.empty())
         return fail(
             ErrorCode::NotFound,

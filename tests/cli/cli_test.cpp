@@ -435,6 +435,12 @@ TEST_F(CommandLineTest, RenderDrawsASessionAndWhatItsCommandLineDraws) {
     const ProgramRun missing = runProgram({"render", path("s.loftscope"), "-o", path("c.png")});
     EXPECT_EQ(missing.exitCode, 1);
     EXPECT_THAT(missing.err, HasSubstr("a.png' is not there"));
+    // All that is missing is said at once.
+    session.backbone.path = path("gone.pth");
+    ASSERT_TRUE(writeSession(path("s.loftscope"), session));
+    const ProgramRun both = runProgram({"render", path("s.loftscope"), "-o", path("c.png")});
+    EXPECT_THAT(both.err, HasSubstr("a.png' is not there"));
+    EXPECT_THAT(both.err, HasSubstr("gone.pth' is not there"));
 }
 
 TEST_F(CommandLineTest, AFullDiskIsASentenceAndLeavesNothing) {
