@@ -284,6 +284,21 @@ TEST_F(ExportTest, WhereNothingCanBeWrittenTheBarSaysSo) {
     EXPECT_TRUE(figures().isEmpty());
 }
 
+TEST_F(ExportTest, AFigureForAColumnOfAPaper) {
+    const QString path = folder.filePath("column.png");
+    FigureWriter writer;
+    QSignalSpy wrote(&writer, &FigureWriter::written);
+    QSignalSpy previewed(&writer, &FigureWriter::previewed);
+    writer.write(draft({.widthMm = 82.5}), path);
+    writer.preview(draft({.widthMm = 82.5}), 300);
+    ASSERT_TRUE(written(wrote));
+    ASSERT_TRUE(written(previewed));
+    const QImage picture(path);
+    EXPECT_NEAR(picture.width(), 82.5 / 25.4 * 300, 1.5);
+    EXPECT_NEAR(previewed[0][1].toSize().width(), picture.width(), 3) << "as the dialog says";
+    EXPECT_LE(previewed[0][0].value<QImage>().width(), 300);
+}
+
 TEST_F(ExportTest, TheDialogPreviewsSavesAndRemembers) {
     command("file.export")->trigger();
     ExportDialog* dialog = window->figures().dialog();

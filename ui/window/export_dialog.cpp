@@ -40,6 +40,8 @@ ExportChoices rememberedChoices(const QSettings& settings) {
     figure.picks = settings.value(keyOf("picks"), true).toBool();
     figure.notes = settings.value(keyOf("notes"), true).toBool();
     figure.pixelScale = std::clamp(settings.value(keyOf("scale"), 3.0).toDouble(), 1.0, 8.0);
+    const double widthMm = settings.value(keyOf("width"), 0.0).toDouble();
+    if (widthMm >= 10 && widthMm <= 2000) figure.widthMm = widthMm;
     choices.format = settings.value(keyOf("format"), "png").toString();
     return choices;
 }
@@ -54,6 +56,7 @@ void remember(const ExportChoices& choices, QSettings& settings) {
     settings.setValue(keyOf("picks"), figure.picks);
     settings.setValue(keyOf("notes"), figure.notes);
     settings.setValue(keyOf("scale"), figure.pixelScale);
+    settings.setValue(keyOf("width"), figure.widthMm);
     settings.setValue(keyOf("format"), choices.format);
 }
 
@@ -109,6 +112,12 @@ ExportDialog::ExportDialog(DraftMaker draft, QSettings* settings, QWidget* paren
                                       {tr("Poster (6x)"), 6.0}})
         detail_->addItem(name, scale);
     row(tr("Detail"), detail_, tr("Pixels for each unit of the figure"));
+    width_ = new QComboBox;
+    width_->addItem(tr("As the panes need"), 0.0);
+    width_->addItem(tr("One column of a paper, %1 mm").arg(columnWidthMm), columnWidthMm);
+    width_->addItem(tr("Both columns, %1 mm").arg(pageWidthMm), pageWidthMm);
+    row(tr("Width"), width_,
+        tr("When printed; for paper, letters are of 7 points and pictures have 300 dots per inch"));
     size_ = new QLabel;
     size_->setWordWrap(true);
     size_->setForegroundRole(QPalette::PlaceholderText);
@@ -156,7 +165,7 @@ ExportDialog::ExportDialog(DraftMaker draft, QSettings* settings, QWidget* paren
     layout->addWidget(view_, 1);
 
     setChoices(rememberedChoices(*settings_));
-    for (QComboBox* box : {panes_, part_, format_, detail_})
+    for (QComboBox* box : {panes_, part_, format_, detail_, width_})
         connect(box, &QComboBox::currentIndexChanged, this, &ExportDialog::changed);
     for (QCheckBox* box : {details_, bars_, picks_, notes_})
         connect(box, &QCheckBox::toggled, this, &ExportDialog::changed);
@@ -194,6 +203,7 @@ ExportChoices ExportDialog::choices() const {
     figure.picks = picks_->isChecked();
     figure.notes = notes_->isChecked();
     figure.pixelScale = detail_->currentData().toDouble();
+    figure.widthMm = width_->currentData().toDouble();
     choices.format = format_->currentData().toString();
     return choices;
 }
@@ -212,11 +222,14 @@ void ExportDialog::setChoices(const ExportChoices& choices) {
     format_->setCurrentIndex(std::max(0, format_->findData(choices.format)));
     const int detail = detail_->findData(figure.pixelScale);
     detail_->setCurrentIndex(detail < 0 ? detail_->findData(3.0) : detail);
+    width_->setCurrentIndex(std::max(0, width_->findData(figure.widthMm)));
+    detail_->setEnabled(figure.widthMm == 0);
     quiet_ = false;
     refresh();
 }
 
 void ExportDialog::changed() {
+    detail_->setEnabled(width_->currentData().toDouble() == 0);
     if (!quiet_) refresh();
 }
 

@@ -65,6 +65,7 @@ private:
     QCheckBox* notes_ = nullptr;
     QComboBox* format_ = nullptr;
     QComboBox* detail_ = nullptr;
+    QComboBox* width_ = nullptr;
     QLabel* size_ = nullptr;
     QLabel* view_ = nullptr;
     QPushButton* save_ = nullptr;

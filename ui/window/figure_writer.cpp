@@ -13,6 +13,8 @@ namespace {
 
 /// A preview's panes need no more pixels than this.
 constexpr std::int64_t previewPixels = 480;
+/// Per inch of a preview for paper.
+constexpr double previewDots = 150;
 
 QImage imageOf(const Image& picture) {
     return QImage(picture.pixels().data(), static_cast<int>(picture.width()),
@@ -69,8 +71,10 @@ void FigureWriter::beginPreview() {
     previewing_ = true;
     begin([this, wanted = std::move(*waiting_)] {
         FigureSpec figure = figureOf(wanted.draft, previewPixels);
-        const double fileScale = figure.scale;
+        const bool forPaper = figure.look.widthMm > 0;
+        const double fileScale = forPaper ? figure.look.dotsPerInch / previewDots : figure.scale;
         figure.scale = 1;
+        figure.look.dotsPerInch = previewDots;
         const auto painted = paintFigure(figure);
         QImage picture;
         QSize pixels;

@@ -115,6 +115,7 @@ Session SessionKeeper::session() const {
     session.figure.bars = figure.colorBars;
     session.figure.markers = figure.picks;
     session.figure.notes = figure.notes;
+    session.figure.look.widthMm = figure.widthMm;
     return session;
 }
 

@@ -192,6 +192,7 @@ FigureDraft draftOf(const PaneModel& model, const FigureOrigin& origin, const Vi
     figure.rest.columns = std::min(choices.columns, static_cast<int>(figure.panes.size()));
     figure.rest.title = choices.title.toStdString();
     figure.rest.scale = choices.pixelScale;
+    figure.rest.look.widthMm = choices.widthMm;
     if (choices.notes) figure.rest.notes = notesOf(model, origin, composer, choices);
     return figure;
 }

@@ -32,6 +32,7 @@ struct FigureChoices {
     bool picks = true;
     bool notes = true;     ///< models with digests, what PCA colours mean, picked pixels
     double pixelScale = 3; ///< pixels of the file per pixel of the figure at 1x
+    double widthMm = 0;    ///< when printed, at 300 dots per inch; 0: as wide as the panes need
     friend bool operator==(const FigureChoices&, const FigureChoices&) = default;
 };
 
