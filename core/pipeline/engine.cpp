@@ -189,7 +189,9 @@ struct Engine::State {
     };
     /// By slot. Shared, because a photo may be opened while one is being filled.
     std::map<std::string, std::shared_ptr<SeenMap>> seenMaps;
-    std::atomic<bool> hasSeenMaps = false;
+    /// Seen maps, as they were asked for, whose tiles were forgotten when memory was short.
+    std::map<std::string, std::pair<std::uint64_t, MapRequest>> lostMaps;
+    std::atomic<bool> hasSeenMaps = false; ///< or lost ones
     /// Of the maps of scores of this photo, by method and name of the basis.
     std::map<std::pair<std::string, std::string>, PcaBasis> bases;
     std::map<std::string, PcaBasis> locked; ///< by method; stays from photo to photo
@@ -243,21 +245,26 @@ struct Engine::State {
             callback(id, EngineNote{*sentence});
             outcome = attempt();
         }
+        if (!outcome && outcome.error().code == ErrorCode::OutOfMemory) lostMaps.clear();
+        const bool cancelled = !outcome && outcome.error().code == ErrorCode::Cancelled;
+        if (!lostMaps.empty() && !cancelled) followSoon();
         clock = interrupted;
         if (clock != nullptr) clock->exclude(stages.sinceStart());
         RequestEnded ended;
         if (!outcome) ended.error = std::move(outcome).error();
-        ended.elapsedMs = std::chrono::duration<double, std::milli>(stages.sinceStart()).count();
         ended.doing = doing;
         ended.stages = stages.finish();
+        ended.elapsedMs = std::chrono::duration<double, std::milli>(stages.sinceStart()).count();
         callback(id, ended);
     }
 
     /// Where memory was short: smaller tiles, then the CPU. Says what has changed; nothing if
     /// nothing is left to try.
     std::optional<std::string> makeRoom() {
-        fields.clear();                                // with what they cache
-        dropSeen([](const SeenMap&) { return true; }); // their tiles have another size
+        fields.clear(); // with what they cache
+        // Their tiles have another size from now on.
+        for (const auto& [slot, map] : std::exchange(seenMaps, {}))
+            lostMaps.insert_or_assign(slot, std::pair(map->id, map->request));
         if (options.tile > smallestTile) {
             options.tile = std::max(options.tile / 2, smallestTile);
             return fmt::format("Memory is short: going on in tiles of {} pixels.", options.tile);
@@ -388,7 +395,7 @@ struct Engine::State {
         fields.clear();
         moments.clear();
         coarse.clear();
-        dropSeen([](const SeenMap&) { return true; });
+        dropSeen([](const MapRequest&) { return true; });
         bases.clear();
         if (clip != nullptr && (frames == nullptr || clipPath != request.path)) locked.clear();
         clip = frames;
@@ -511,13 +518,19 @@ struct Engine::State {
     /// Forgets maps that are computed where they are seen.
     template <typename Which>
     void dropSeen(const Which& which) {
-        std::erase_if(seenMaps, [&](const auto& entry) { return which(*entry.second); });
-        hasSeenMaps = !seenMaps.empty();
+        std::erase_if(seenMaps, [&](const auto& entry) { return which(entry.second->request); });
+        std::erase_if(lostMaps, [&](const auto& entry) { return which(entry.second.second); });
+        hasSeenMaps = !seenMaps.empty() || !lostMaps.empty();
     }
 
     SeenPart seenNow() {
         const std::lock_guard lock(seenMutex);
         return seenPart;
+    }
+
+    void followSoon() {
+        submit("view", mapUrgency, "computing what is seen",
+               [this](std::uint64_t, const RunContext& context) { return follow(context); });
     }
 
     /// Computes what is seen of a large map and is not there as finely as the screen shows it,
@@ -568,8 +581,16 @@ struct Engine::State {
         }
     }
 
-    /// After the screen shows another part of the photo.
+    /// After the screen shows another part of the photo, or maps were lost.
     Result<void> follow(const RunContext& context) {
+        while (!lostMaps.empty()) {
+            const auto [slot, asked] = *lostMaps.begin();
+            const auto outcome = guarded(
+                "computing a map", [&] { return scores(asked.first, asked.second, context); });
+            // Until it is there it stays lost: memory may be short again.
+            if (!outcome && !seenMaps.contains(slot)) lostMaps.insert_or_assign(slot, asked);
+            LOFTSCOPE_CHECK(outcome);
+        }
         const auto maps = seenMaps;
         for (const auto& [slot, map] : maps)
             LOFTSCOPE_CHECK(fillSeen(map, context));
@@ -678,7 +699,7 @@ struct Engine::State {
                                                      ? c10::ScalarType::Float
                                                      : loaded->second.arithmetic)});
         const bool large = isLarge(method, *field);
-        dropSeen([&](const SeenMap& map) { return slotOf(map.request) == slotOf(request); });
+        dropSeen([&](const MapRequest& map) { return slotOf(map) == slotOf(request); });
         const auto first = coarseOf(method, *field, context);
         const auto sendCoarse = [&](const PcaBasis& shown) {
             callback(id, FieldCoarse{request,
@@ -913,7 +934,7 @@ struct Engine::State {
         fields.erase(method);
         moments.erase(method);
         coarse.erase(method);
-        dropSeen([&](const SeenMap& map) { return map.request.method == method; });
+        dropSeen([&](const MapRequest& map) { return map.method == method; });
         locked.erase(method);
         std::erase_if(bases, [&](const auto& entry) { return entry.first.first == method; });
     }
@@ -1002,10 +1023,7 @@ void Engine::show(const SeenPart& part) {
         state_->seenPart = part;
     }
     if (!state_->hasSeenMaps) return;
-    state_->submit("view", mapUrgency, "computing what is seen",
-                   [state = state_.get()](std::uint64_t, const RunContext& context) {
-                       return state->follow(context);
-                   });
+    state_->followSoon();
 }
 
 std::uint64_t Engine::lockBases(std::vector<MapRequest> shown) {

@@ -284,6 +284,39 @@ TEST_F(EngineTest, LargeMapsAreComputedWhereTheyAreSeenAndAsFinely) {
     EXPECT_EQ(all<FieldTile>(id).size(), 65U);
 }
 
+TEST_F(EngineTest, LargeMapsBeginAgainInSmallerTilesWhereMemoryIsShort) {
+    options.tile = 64;
+    options.wholePixels = 60'000;
+    start();
+    engine->openPhoto({"made up", madeUpPhoto({256, 256}), 256});
+    engine->show({0, 0, 0.2, 0.2});
+    const auto id = scores("loftup");
+    waitIdle(id);
+    ASSERT_EQ(all<FieldTile>(id).size(), 1U);
+    // Short where the view follows, and, once more, where the lost map begins again.
+    std::atomic<int> shortages = 2;
+    onEvent = [&](std::uint64_t, const EngineEvent& event) {
+        if (std::holds_alternative<FieldTile>(event) && shortages-- > 0) throw std::bad_alloc();
+    };
+    engine->show({0, 0, 0.5, 0.5});
+    const auto begun = [&] { return all<FieldBegun>(id).size(); };
+    waitIdle(id + 1);
+    ASSERT_EQ(begun(), 3U);
+    EXPECT_EQ(all<FieldBegun>(id).back().tile, 16);
+    const auto covered = [&] {
+        std::int64_t pixels = 0;
+        for (const FieldTile& tile : all<FieldTile>(id))
+            if (tile.rect.width <= 16 && tile.stride == 1) pixels += tile.rect.area();
+        return pixels;
+    };
+    EXPECT_EQ(covered(), 128 * 128);
+    // It goes on following.
+    engine->show({0, 0, 1, 1});
+    waitIdle(engine->compute(about(What::Attention, "loftup", Pixel{9, 9})));
+    EXPECT_EQ(covered(), 256 * 256);
+    EXPECT_EQ(begun(), 3U);
+}
+
 TEST_F(EngineTest, PickGivesAttentionOfEveryHeadAndSimilarities) {
     start();
     open();
