@@ -430,6 +430,7 @@ struct Engine::State {
         ready.input = made.inputExtent;
         ready.tokens = made.low.extent();
         ready.output = made.guidance.extent;
+        ready.hasTextTower = backbone->hasTextTower;
         ready.warnings = made.warnings;
         scene = std::make_shared<const Scene>(std::move(made));
         callback(id, ready);

@@ -86,12 +86,13 @@ struct PhotoDecoded {
 struct FeaturesReady {
     std::string backbone; ///< "DINOv2 ViT-S/14"
     std::int64_t channels = 0;
-    std::int64_t patch = 0; ///< pixels
-    int depth = 0;          ///< blocks of the backbone
-    int heads = 0;          ///< of each
-    Extent input;           ///< of the backbone
-    Extent tokens;          ///< of the low-res grid
-    Extent output;          ///< of the upsampled maps
+    std::int64_t patch = 0;    ///< pixels
+    int depth = 0;             ///< blocks of the backbone
+    int heads = 0;             ///< of each
+    Extent input;              ///< of the backbone
+    Extent tokens;             ///< of the low-res grid
+    Extent output;             ///< of the upsampled maps
+    bool hasTextTower = false; ///< texts can be compared with the features
     std::vector<std::string> warnings;
 };
 

@@ -3,6 +3,7 @@
 
 #include "core/backbone/torchscript.h"
 #include "core/store/model_places.h"
+#include "core/text/text_tower.h"
 #include "core/weights/recognise_families.h"
 #include "core/weights/tensor_file.h"
 
@@ -136,6 +137,7 @@ Result<LoadedBackbone> loadBackbone(const std::filesystem::path& given, c10::Dev
         LoadedBackbone loaded;
         loaded.identity = candidate->identity;
         loaded.warnings = warningsOf(file, candidate->identity);
+        loaded.hasTextTower = holdsTextTower(file.tensors);
         LOFTSCOPE_TRY(loaded.model, candidate->build(device));
         loaded.provenance = {"backbone",
                              candidate->identity.name,

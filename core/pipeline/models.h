@@ -58,6 +58,7 @@ struct LoadedBackbone {
     ModelIdentity identity;
     ModelProvenance provenance;
     std::vector<std::string> warnings;
+    bool hasTextTower = false; ///< in its file: texts can be asked about its features
 };
 
 /// Recognises and loads a backbone; `given` is a file or a known model's name (core/store). With

@@ -164,6 +164,10 @@ at::Tensor TextTower::inTextSpace(const at::Tensor& features) const {
     return result.t().view({result.size(1), features.size(1), features.size(2)});
 }
 
+bool holdsTextTower(const StateDict& state) {
+    return findTower(state).has_value();
+}
+
 Result<std::optional<TextTower>>
 readTextTower(const StateDict& state, std::optional<Activation> activation, c10::Device device) {
     const std::optional<Place> place = findTower(state);

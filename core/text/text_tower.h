@@ -71,6 +71,9 @@ private:
     c10::Device device_;
 };
 
+/// Whether there is one in a state dict, told from names alone.
+bool holdsTextTower(const StateDict& state);
+
 /// The text tower in a state dict, in OpenAI's, open_clip's and Hugging Face's layouts; nothing
 /// where there is none. `activation`: of CLIP, where the file does not tell. Errors: Unsupported,
 /// Mismatch naming what is missing.

@@ -2,7 +2,7 @@
 #include "core/train/backbone_trainer.h"
 
 #include "core/base/guard.h"
-#include "core/image/normalisation.h"
+#include "core/train/normalised_pictures.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
@@ -10,7 +10,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/stack.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
@@ -36,16 +35,6 @@ StateDict freshHeads(const std::vector<DistillationTarget>& targets, std::int64_
         heads[name + "bias"] = at::zeros({dims}).to(device).set_requires_grad(true);
     }
     return heads;
-}
-
-at::Tensor normalised(const at::Tensor& pictures) {
-    const Normalisation norm;
-    const auto perChannel = [&](const std::array<float, 3>& values) {
-        return at::tensor(at::ArrayRef<float>(values.data(), values.size()))
-            .view({1, 3, 1, 1})
-            .to(pictures.device());
-    };
-    return (pictures - perChannel(norm.mean)) / perChannel(norm.std);
 }
 
 } // namespace
@@ -279,7 +268,8 @@ Result<BatchLoss> BackboneTrainer::loss(const std::vector<TrainingSample>& sampl
     LOFTSCOPE_TRY(const std::vector<at::Tensor> targets, wanted(samples, pictures, grid));
 
     const at::Tensor tokens =
-        student_.forward(normalised(pictures), recipe_.arithmetic).to(recipe_.arithmetic);
+        student_.forward(normalisedPictures(pictures, Normalisation{}), recipe_.arithmetic)
+            .to(recipe_.arithmetic);
     BatchLoss loss;
     for (std::size_t t = 0; t < targets_.size(); ++t) {
         const std::string head = fmt::format("heads.{}.", t);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/train/local_start.h"
 
+#include "core/train/normalised_pictures.h"
 #include "core/train/sample_stream.h"
 #include "core/upsample/coordinate_encoder.h"
 
@@ -12,7 +13,6 @@
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linalg_solve.h>
 #include <ATen/ops/sin.h>
-#include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
@@ -121,7 +121,6 @@ Result<ColorKeys> fitColorKeys(const Backbone& backbone, const PhotoSource& phot
     const c10::NoGradGuard noGrad;
     Augmentation augmentation;
     augmentation.masks = false;
-    const Normalisation norm = backbone.normalisation();
     std::vector<at::Tensor> features;
     std::vector<at::Tensor> waves;
     for (std::int64_t i = 0; i < count; ++i) {
@@ -129,11 +128,8 @@ Result<ColorKeys> fitColorKeys(const Backbone& backbone, const PhotoSource& phot
         const auto photo = photos.load(random.below(photos.size()));
         if (!photo) continue; // training counts and names broken photos
         const at::Tensor picture = cutSample(*photo, {size, size}, augmentation, random).picture;
-        const auto perChannel = [](const std::array<float, 3>& values) {
-            return at::tensor(at::ArrayRef<float>(values.data(), values.size())).view({3, 1, 1});
-        };
         const at::Tensor normalised =
-            ((picture - perChannel(norm.mean)) / perChannel(norm.std)).unsqueeze(0);
+            normalisedPictures(picture.unsqueeze(0), backbone.normalisation());
         LOFTSCOPE_TRY(const BackboneOutput output, backbone.run(normalised, {}, {}));
         const at::Tensor tokens = output.tokens.values.to(at::kCPU).flatten(1).t();
         features.push_back(at::layer_norm(tokens, {tokens.size(1)}));

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/train/teacher.h"
 
+#include "core/train/normalised_pictures.h"
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_upsample_bilinear2d_aa.h>
 #include <ATen/ops/stack.h>
-#include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
@@ -35,16 +36,9 @@ public:
 
     TeacherMap map(const at::Tensor& pictures, const Extent& nominal) const override {
         const c10::NoGradGuard noGrad;
-        const Normalisation norm = backbone_->normalisation();
-        const auto perChannel = [&](const std::array<float, 3>& values) {
-            return at::tensor(at::ArrayRef<float>(values.data(), values.size()))
-                .view({1, 3, 1, 1})
-                .to(pictures.device());
-        };
-        const at::Tensor input =
-            (resizedPictures(pictures, teacherExtent(nominal, size_, backbone_->patch())) -
-             perChannel(norm.mean)) /
-            perChannel(norm.std);
+        const at::Tensor input = normalisedPictures(
+            resizedPictures(pictures, teacherExtent(nominal, size_, backbone_->patch())),
+            backbone_->normalisation());
         std::vector<at::Tensor> grids;
         for (std::int64_t b = 0; b < input.size(0); ++b) {
             auto output = backbone_->run(input.narrow(0, b, 1), {}, {});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // TorchScript modules as teachers.
 #include "core/base/guard.h"
+#include "core/train/normalised_pictures.h"
 #include "core/train/teacher.h"
 
 #include <fmt/format.h>
@@ -59,13 +60,7 @@ private:
     at::Tensor scaled(const at::Tensor& pictures) const {
         if (spec_.values == "half") return pictures * 2 - 1;
         if (spec_.values == "unit") return pictures;
-        const Normalisation norm;
-        const auto perChannel = [&](const std::array<float, 3>& values) {
-            return at::tensor(at::ArrayRef<float>(values.data(), values.size()))
-                .view({1, 3, 1, 1})
-                .to(device_);
-        };
-        return (pictures - perChannel(norm.mean)) / perChannel(norm.std);
+        return normalisedPictures(pictures, Normalisation{});
     }
 
     torch::jit::Module module_;

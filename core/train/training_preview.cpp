@@ -2,11 +2,11 @@
 #include "core/train/training_preview.h"
 
 #include "core/analysis/pca.h"
+#include "core/train/normalised_pictures.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <ATen/ops/upsample_nearest2d.h>
 #include <c10/core/GradMode.h>
@@ -33,10 +33,7 @@ at::Tensor colored(const PcaBasis& basis, const at::Tensor& map, const at::Tenso
 }
 
 at::Tensor normalisedFor(const Normalisation& norm, const at::Tensor& picture, c10::Device device) {
-    const auto perChannel = [](const std::array<float, 3>& values) {
-        return at::tensor(at::ArrayRef<float>(values.data(), values.size())).view({3, 1, 1});
-    };
-    return ((picture - perChannel(norm.mean)) / perChannel(norm.std)).unsqueeze(0).to(device);
+    return normalisedPictures(picture.unsqueeze(0).to(device), norm);
 }
 
 } // namespace

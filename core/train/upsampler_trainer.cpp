@@ -3,6 +3,7 @@
 
 #include "core/base/guard.h"
 #include "core/train/losses.h"
+#include "core/train/normalised_pictures.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_upsample_bilinear2d_aa.h>
@@ -144,13 +145,7 @@ std::int64_t UpsamplerTrainer::sizeOf(std::int64_t batchIndex) const {
 }
 
 at::Tensor UpsamplerTrainer::normalised(const at::Tensor& pictures) const {
-    const Normalisation norm = backbone_.normalisation();
-    const auto perChannel = [&](const std::array<float, 3>& values) {
-        return at::tensor(at::ArrayRef<float>(values.data(), values.size()))
-            .view({1, 3, 1, 1})
-            .to(pictures.device());
-    };
-    return (pictures - perChannel(norm.mean)) / perChannel(norm.std);
+    return normalisedPictures(pictures, backbone_.normalisation());
 }
 
 at::Tensor UpsamplerTrainer::lowResolution(const at::Tensor& guidance) {
@@ -189,6 +184,15 @@ Rect UpsamplerTrainer::windowOf(const Extent& extent, std::int64_t batchIndex) c
 }
 
 namespace {
+
+/// One picture of every sample, B x 3 x H x W.
+at::Tensor stacked(const std::vector<TrainingSample>& samples, at::Tensor TrainingSample::*picture,
+                   c10::Device device) {
+    std::vector<at::Tensor> pictures;
+    for (const TrainingSample& sample : samples)
+        pictures.push_back(sample.*picture);
+    return at::stack(pictures).to(device);
+}
 
 /// A view's projected features, their saliency, and which of its tokens are known.
 struct ShownPart {
@@ -278,18 +282,12 @@ BatchLoss UpsamplerTrainer::reconstruction(const at::Tensor& guidance, const Rec
 }
 
 at::Tensor UpsamplerTrainer::largePictures(const std::vector<TrainingSample>& samples) const {
-    std::vector<at::Tensor> pictures;
-    for (const TrainingSample& sample : samples)
-        pictures.push_back(sample.large);
-    return normalised(at::stack(pictures).to(device_));
+    return normalised(stacked(samples, &TrainingSample::large, device_));
 }
 
 BatchLoss UpsamplerTrainer::stageZero(const std::vector<TrainingSample>& samples,
                                       std::int64_t batchIndex) {
-    std::vector<at::Tensor> pictures;
-    for (const TrainingSample& sample : samples)
-        pictures.push_back(sample.picture);
-    const at::Tensor guidance = normalised(at::stack(pictures).to(device_));
+    const at::Tensor guidance = normalised(stacked(samples, &TrainingSample::picture, device_));
     const at::Tensor seen = lowResolution(guidance);
     // Another order for every photo; the same for all channels.
     CounterRandom random(recipe_.seed, RandomPurpose::TokenOrder,
@@ -324,10 +322,7 @@ BatchLoss UpsamplerTrainer::stageZero(const std::vector<TrainingSample>& samples
 
 BatchLoss UpsamplerTrainer::stageOne(const std::vector<TrainingSample>& samples,
                                      std::int64_t batchIndex) {
-    std::vector<at::Tensor> pictures;
-    for (const TrainingSample& sample : samples)
-        pictures.push_back(sample.picture);
-    const at::Tensor guidance = normalised(at::stack(pictures).to(device_));
+    const at::Tensor guidance = normalised(stacked(samples, &TrainingSample::picture, device_));
     const at::Tensor low = lowResolution(guidance);
     const Rect window = windowOf({guidance.size(2), guidance.size(3)}, batchIndex);
     const at::Tensor features = student_.forward(low, guidance, recipe_.pass, window);
@@ -364,10 +359,7 @@ BatchLoss UpsamplerTrainer::stageTwo(const std::vector<TrainingSample>& samples,
                                      std::int64_t batchIndex) {
     const std::int64_t size = sizeOf(batchIndex);
     const std::int64_t hrSize = recipe_.hrSize;
-    std::vector<at::Tensor> pictures;
-    for (const TrainingSample& sample : samples)
-        pictures.push_back(sample.picture);
-    const at::Tensor photo = at::stack(pictures).to(device_); // hrSize x hrSize
+    const at::Tensor photo = stacked(samples, &TrainingSample::picture, device_); // hrSize x hrSize
     const at::Tensor small =
         size == hrSize ? photo : at::_upsample_bilinear2d_aa(photo, {size, size}, false);
     const at::Tensor guidance = normalised(small);

@@ -35,7 +35,7 @@ public:
 
     /// Features of `rect` (inside the extent): C x h x w, fp32. Exact: independent of how the field
     /// is cut into rectangles (up to summation order). Throws as LibTorch does; callers are stages
-    /// run under `guarded`.
+    /// run under `guarded`. Long evaluations heed the thread's StopScope.
     virtual at::Tensor evaluate(const Rect& rect) const = 0;
 
     /// Features of every `stride`-th pixel of `rect` in both directions, from its first on:

@@ -2,6 +2,7 @@
 #include "core/upsample/loftup.h"
 
 #include "core/base/guard.h"
+#include "core/base/stop_scope.h"
 #include "core/kernel/processor.h"
 #include "core/upsample/picture_rects.h"
 #include "core/weights/recognise.h"
@@ -198,6 +199,7 @@ at::Tensor LoftUpField::queryTokens(const Rect& rect, std::int64_t convolvedSide
     const Rect inner = atLeast(rect, convolvedSide, extent_);
     const Rect middle = grown(inner, 1, extent_);
     const at::Tensor conv1 = firstConvolved(middle, stages);
+    stopPoint();
     const at::Tensor query = cropped(convolved(conv1, weights_->first_conv_4), middle, rect);
     at::Tensor rows = rowsFromPicture(query).to(at::kFloat);
     if (stages != nullptr) {
@@ -225,8 +227,10 @@ at::Tensor LoftUpField::throughLayers(at::Tensor x, LoftUpStages* stages) const 
     for (std::size_t i = 0; i < w.layers.size(); ++i) {
         const CrossAttentionBlock& block = w.layers[i];
         const auto& [keys, values] = keysValues_[i];
+        stopPoint();
         x = x + block.out_proj(joinHeads(loftscope::attend(blockQuery(i, x), keys, values)));
         if (stages != nullptr) stages->afterAttention.push_back(x);
+        stopPoint();
         x = x + feedForward(block, x);
         if (stages != nullptr) stages->afterBlock.push_back(x);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/upsample/packed_loftup.h"
 
+#include "core/base/stop_scope.h"
 #include "core/kernel/bf16_product.h"
 #include "core/kernel/row_norm.h"
 #include "core/kernel/winograd.h"
@@ -223,6 +224,7 @@ at::Tensor evaluatePacked(const PackedLoftUp& weights, const std::vector<PackedH
 
     // Two rows of pixels at a time, and as many squares of them as go through the layers together.
     for (std::int64_t y = frame.y + 1; y < frame.bottom() - 1; y += 2) {
+        stopPoint();
         for (std::int64_t x = frame.x + 1; x < frame.right() - 1; x += 2 * mostSquares) {
             const std::int64_t squares = std::min(mostSquares, (frame.right() - 1 - x) / 2);
             const auto* corner = conv1.const_data_ptr<c10::BFloat16>() +
@@ -247,6 +249,7 @@ at::Tensor throughPackedLayers(const PackedLoftUp& weights, const std::vector<Pa
     PixelLayers layers(weights, blocks);
     at::Tensor result = at::empty({tokens.size(0), weights.channels});
     for (std::int64_t first = 0; first < tokens.size(0); first += pixelsAtOnce) {
+        stopPoint();
         const std::int64_t count = std::min(pixelsAtOnce, tokens.size(0) - first);
         at::from_blob(layers.stream(), {count, weights.dim}, {layers.stride(), 1}, at::kFloat)
             .copy_(tokens.narrow(0, first, count));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/upsample/tiles.h"
 
+#include "core/base/stop_scope.h"
+
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -15,6 +17,11 @@ namespace loftscope {
 namespace {
 
 using Sink = std::function<void(const Rect&, const at::Tensor&)>;
+
+at::Tensor evaluated(const FeatureField& field, const Rect& tile, const RunContext& context) {
+    const StopScope scope(context.stop);
+    return field.evaluate(tile);
+}
 
 /// Evaluates tiles on several threads and hands them to the sink one at a time and in order, so
 /// that sums do not depend on the number of threads. At most one tile per thread waits.
@@ -52,7 +59,7 @@ private:
             if (i >= tiles_.size()) return;
             try {
                 context_.throwIfStopped();
-                const at::Tensor tile = field_.evaluate(tiles_[i]);
+                const at::Tensor tile = evaluated(field_, tiles_[i], context_);
                 std::unique_lock lock(mutex_);
                 turn_.wait(lock, [&] { return delivered_ == i || failure_; });
                 if (failure_) return;
@@ -108,7 +115,7 @@ void forEachTile(const FeatureField& field, const std::vector<Rect>& tiles, std:
         for (std::size_t i = 0; i < tiles.size(); ++i) {
             context.throwIfStopped();
             context.progress(stage, static_cast<double>(i) / static_cast<double>(tiles.size()));
-            sink(tiles[i], field.evaluate(tiles[i]));
+            sink(tiles[i], evaluated(field, tiles[i], context));
         }
     }
     context.progress(stage, 1.0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Joint bilateral upsampling: follows edges of the picture, averages, and does not depend on tiles.
 #include "core/upsample/joint_bilateral.h"
-#include "core/upsample/tiles.h"
+#include "tests/support/fields.h"
 #include "tests/support/golden.h"
 
 #include <ATen/Context.h>
@@ -10,12 +10,12 @@
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
 
 namespace loftscope {
 namespace {
 
 using test::difference;
+using test::evaluateInTiles;
 
 std::unique_ptr<FeatureField> fieldOf(const at::Tensor& low, const at::Tensor& picture) {
     auto field = makeJointBilateral()->bind({low}, {{picture.size(1), picture.size(2)}, picture});
@@ -57,11 +57,7 @@ TEST(JointBilateral, DoesNotDependOnTiles) {
     at::manual_seed(12);
     const auto field = fieldOf(at::randn({4, 5, 6}), at::rand({3, 37, 41}));
     const at::Tensor whole = field->evaluate({0, 0, 41, 37});
-    at::Tensor tiled = at::zeros_like(whole);
-    forEachTile(*field, {0, 0, 41, 37}, 8, "", {}, [&](const Rect& rect, const at::Tensor& block) {
-        tiled.slice(1, rect.y, rect.bottom()).slice(2, rect.x, rect.right()).copy_(block);
-    });
-    EXPECT_LE(difference(tiled, whole).max, 1e-5);
+    EXPECT_LE(difference(evaluateInTiles(*field, 8), whole).max, 1e-5);
 }
 
 } // namespace

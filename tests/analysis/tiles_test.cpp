@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Walking over tiles: every pixel once, in order, on any number of threads, and out at once when
 // something fails.
+#include "core/base/stop_scope.h"
 #include "core/upsample/tiles.h"
 
 #include <ATen/Parallel.h>
@@ -97,6 +98,35 @@ TEST_P(Tiles, AStopIsNoticedBetweenTiles) {
                              }),
                  Cancelled);
     EXPECT_EQ(delivered, 1);
+}
+
+/// Whose tiles take for ever.
+class EndlessField final : public FeatureField {
+public:
+    Extent extent() const override { return {30, 50}; }
+    std::int64_t channels() const override { return 1; }
+    Extent gridExtent() const override { return {3, 5}; }
+    at::Tensor evaluate(const Rect&) const override {
+        for (begun = true;; std::this_thread::yield())
+            stopPoint();
+    }
+    std::optional<at::Tensor> attend(const Pixel&) const override { return std::nullopt; }
+
+    mutable std::atomic<bool> begun = false;
+};
+
+TEST_P(Tiles, AStopIsNoticedInTheMiddleOfATile) {
+    const EndlessField field;
+    std::stop_source stop;
+    const std::jthread user([&] {
+        while (!field.begun)
+            std::this_thread::yield();
+        stop.request_stop();
+    });
+    EXPECT_THROW(forEachTile(field, {0, 0, 50, 30}, 8, "", {stop.get_token(), {}},
+                             [](const Rect&, const at::Tensor&) {}),
+                 Cancelled);
+    stopPoint(); // and nothing is heeded after the walk
 }
 
 TEST(TilesOf, CoverARectangleOnce) {

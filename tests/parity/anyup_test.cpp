@@ -2,13 +2,12 @@
 // AnyUp against an independent PyTorch module with small random weights, and against the published
 // implementation with its published weights where LOFTSCOPE_MODELS names a folder that has them.
 #include "core/pipeline/models.h"
-#include "core/upsample/tiles.h"
+#include "tests/support/fields.h"
 #include "tests/support/golden.h"
 #include "tests/support/published_models.h"
 
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <memory>
 #include <string>
@@ -17,7 +16,9 @@ namespace loftscope {
 namespace {
 
 using test::difference;
+using test::evaluateInTiles;
 using test::Golden;
+using test::pixelOf;
 
 /// Largest difference allowed, as a share of the output's range. The fp32 reference itself is up to
 /// 8e-5 (range 6.8) from the same equations in fp64.
@@ -53,8 +54,7 @@ TEST_P(AnyUpParity, OutputAndAttentionEqualTheReference) {
     EXPECT_LE(gap.max, tolerance * rangeOf(golden["output"]));
     EXPECT_LE(gap.mean, 5e-6);
 
-    const std::string& place = golden.metadata().at("pixel");
-    const Pixel pixel{std::stoll(place), std::stoll(place.substr(place.find(',') + 1))};
+    const Pixel pixel = pixelOf(golden);
     const auto attention = field->attend(pixel);
     ASSERT_TRUE(attention.has_value());
     EXPECT_LE(difference(*attention, golden["attention"].unsqueeze(0)).max, 3e-5);
@@ -69,13 +69,8 @@ TEST_P(AnyUpParity, TilingDoesNotChangeTheResult) {
     const auto field = bound(*tinyAnyUp(), golden);
     const at::Tensor whole = field->evaluate(wholeOf(field->extent()));
     for (const std::int64_t tile : {3, 11, 32}) {
-        at::Tensor tiled = at::zeros_like(whole);
-        forEachTile(
-            *field, wholeOf(field->extent()), tile, "", {},
-            [&](const Rect& rect, const at::Tensor& block) {
-                tiled.slice(1, rect.y, rect.bottom()).slice(2, rect.x, rect.right()).copy_(block);
-            });
-        EXPECT_LE(difference(tiled, whole).max, 1e-5) << "tiles of " << tile;
+        EXPECT_LE(difference(evaluateInTiles(*field, tile), whole).max, 1e-5)
+            << "tiles of " << tile;
     }
 }
 

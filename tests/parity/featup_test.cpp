@@ -3,7 +3,7 @@
 // published implementation with its published weights where LOFTSCOPE_MODELS names a folder that
 // has them.
 #include "core/pipeline/models.h"
-#include "core/upsample/tiles.h"
+#include "tests/support/fields.h"
 #include "tests/support/golden.h"
 #include "tests/support/published_models.h"
 
@@ -12,7 +12,6 @@
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <memory>
 #include <string>
@@ -21,6 +20,7 @@ namespace loftscope {
 namespace {
 
 using test::difference;
+using test::evaluateInTiles;
 using test::Golden;
 
 std::unique_ptr<Upsampler> upsamplerOf(const StateDict& state) {
@@ -71,13 +71,8 @@ TEST_P(FeatUpParity, TilingDoesNotChangeTheResult) {
     const auto field = bound(*tinyFeatUp(), golden);
     const at::Tensor whole = field->evaluate(wholeOf(field->extent()));
     for (const std::int64_t tile : {3, 16, 29}) {
-        at::Tensor tiled = at::zeros_like(whole);
-        forEachTile(
-            *field, wholeOf(field->extent()), tile, "", {},
-            [&](const Rect& rect, const at::Tensor& block) {
-                tiled.slice(1, rect.y, rect.bottom()).slice(2, rect.x, rect.right()).copy_(block);
-            });
-        EXPECT_LE(difference(tiled, whole).max, 1e-5) << "tiles of " << tile;
+        EXPECT_LE(difference(evaluateInTiles(*field, tile), whole).max, 1e-5)
+            << "tiles of " << tile;
     }
 }
 

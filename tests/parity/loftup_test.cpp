@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // LoftUp against the reference implementation's arrays, stage by stage.
+#include "core/base/run_context.h"
+#include "core/base/stop_scope.h"
 #include "core/upsample/coordinate_encoder.h"
 #include "core/upsample/loftup.h"
-#include "core/upsample/tiles.h"
+#include "tests/support/fields.h"
 #include "tests/support/golden.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/randint.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <memory>
 #include <string>
@@ -18,6 +19,7 @@ namespace loftscope {
 namespace {
 
 using test::difference;
+using test::evaluateInTiles;
 using test::Golden;
 
 LoftUpSpec specOf(std::int64_t channels) {
@@ -123,13 +125,8 @@ TEST_P(LoftUpParity, TilingDoesNotChangeTheResult) {
     for (const std::int64_t tile : {1, 5, 16, 33}) {
         if (tile == 1 && field_.extent().area() > 700)
             continue; // slow: some 3000 small convolutions
-        at::Tensor tiled = at::zeros_like(whole);
-        forEachTile(
-            field_, wholeOf(field_.extent()), tile, "", {},
-            [&](const Rect& rect, const at::Tensor& block) {
-                tiled.slice(1, rect.y, rect.bottom()).slice(2, rect.x, rect.right()).copy_(block);
-            });
-        EXPECT_LE(difference(tiled, whole).max, 1e-5) << "tiles of " << tile;
+        EXPECT_LE(difference(evaluateInTiles(field_, tile), whole).max, 1e-5)
+            << "tiles of " << tile;
     }
 }
 
@@ -191,6 +188,23 @@ TEST(LoftUp, HalfPrecisionStaysCloseToTheReference) {
     EXPECT_LE(gap.max, 0.1);
     EXPECT_LE(gap.mean, 8e-3);
     EXPECT_GT(gap.max, 1e-4) << "nothing was computed in bf16";
+}
+
+TEST(LoftUp, StopsInTheMiddleOfATile) {
+    const Golden golden("loftup_tiny.nonsquare");
+    const Golden checkpoint("loftup_tiny.weights");
+    for (const auto arithmetic : {at::kFloat, at::kBFloat16}) {
+        const auto weights =
+            readLoftUpWeights(checkpoint.state(), specOf(32), c10::kCPU, arithmetic);
+        ASSERT_TRUE(weights) << weights.error().message;
+        const LoftUpField field(*weights, {golden["input.lr"][0]}, golden["input.guidance"][0]);
+        std::stop_source stop;
+        const std::stop_token token = stop.get_token();
+        const StopScope scope(token);
+        EXPECT_EQ(field.evaluate({0, 0, 3, 3}).size(0), 32);
+        stop.request_stop();
+        EXPECT_THROW(field.evaluate({0, 0, 3, 3}), Cancelled);
+    }
 }
 
 TEST(LoftUp, EverySoManythPixelIsWhatItIsInTheWholeMap) {

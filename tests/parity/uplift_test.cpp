@@ -2,13 +2,12 @@
 // UPLiFT against an independent PyTorch module with small random weights, which agrees with the
 // published implementation to 1e-5 (docs/models.md).
 #include "core/pipeline/models.h"
-#include "core/upsample/tiles.h"
 #include "core/upsample/uplift.h"
+#include "tests/support/fields.h"
 #include "tests/support/golden.h"
 
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
 #include <gmock/gmock.h>
 
 #include <memory>
@@ -18,7 +17,9 @@ namespace loftscope {
 namespace {
 
 using test::difference;
+using test::evaluateInTiles;
 using test::Golden;
+using test::pixelOf;
 using ::testing::HasSubstr;
 
 constexpr double tolerance = 2e-5; ///< outputs range over 4
@@ -36,11 +37,6 @@ std::unique_ptr<FeatureField> bound(const Upsampler& upsampler, const Golden& go
                                 {{picture.size(1), picture.size(2)}, picture});
     if (!field) throw std::runtime_error(field.error().message);
     return *std::move(field);
-}
-
-Pixel pixelOf(const Golden& golden) {
-    const std::string& place = golden.metadata().at("pixel");
-    return {std::stoll(place), std::stoll(place.substr(place.find(',') + 1))};
 }
 
 class UpliftParity : public testing::TestWithParam<const char*> {};
@@ -65,13 +61,8 @@ TEST_P(UpliftParity, TilingDoesNotChangeTheResult) {
     const auto field = bound(*tinyUplift(), golden);
     const at::Tensor whole = field->evaluate(wholeOf(field->extent()));
     for (const std::int64_t tile : {5, 13, 32}) {
-        at::Tensor tiled = at::zeros_like(whole);
-        forEachTile(
-            *field, wholeOf(field->extent()), tile, "", {},
-            [&](const Rect& rect, const at::Tensor& block) {
-                tiled.slice(1, rect.y, rect.bottom()).slice(2, rect.x, rect.right()).copy_(block);
-            });
-        EXPECT_LE(difference(tiled, whole).max, 1e-5) << "tiles of " << tile;
+        EXPECT_LE(difference(evaluateInTiles(*field, tile), whole).max, 1e-5)
+            << "tiles of " << tile;
     }
 }
 

@@ -69,8 +69,15 @@ TEST_F(TextQueryTest, TheSessionKeepsIt) {
 }
 
 TEST_F(TextQueryTest, ABackboneWithoutTextTowerSaysSo) {
+    command("text.ask")->trigger();
+    EXPECT_THAT(window->errorBar().text().toStdString(), HasSubstr("open a photo first"));
     open(madeUpPhoto("photo.png"));
-    ask("a dog");
+    EXPECT_FALSE(window->inspector().text()->isVisible());
+    command("text.ask")->trigger();
+    EXPECT_THAT(window->errorBar().text().toStdString(), HasSubstr("no text tower"));
+    // A pane of another session may ask for one all the same.
+    askForText(model(), "a dog");
+    ASSERT_TRUE(waitIdle(*window));
     EXPECT_THAT(contentOf("text", "").message.toStdString(), HasSubstr("has no text tower"));
 }
 

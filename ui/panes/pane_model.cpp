@@ -806,16 +806,16 @@ std::optional<PaneValue> PaneModel::valueIn(const Layer& layer, glm::dvec2 point
     return value;
 }
 
-QStringList PaneModel::valueTexts(int id, const PaneValue& value) const {
+QStringList PaneModel::valueTexts(int id, const PaneValue& value, int fewerDigits) const {
     QStringList texts;
     float span = 0;
     for (int i = 0; i < rangeCount(id); ++i) {
         const ValueRange range = rangeOf(id, i);
         span = std::max(span, range.high - range.low);
     }
+    const double shown = static_cast<double>(span) * std::pow(10, fewerDigits);
     for (const float number : value.values) {
-        texts << QString::fromStdString(
-            formatInRange(static_cast<double>(number), static_cast<double>(span)));
+        texts << QString::fromStdString(formatInRange(static_cast<double>(number), shown));
     }
     return texts;
 }

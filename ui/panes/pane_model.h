@@ -170,8 +170,9 @@ public:
     std::optional<PaneValue> valueAt(int id, glm::dvec2 pixel) const;
     /// The same for a layer that no pane owns (a comparison).
     std::optional<PaneValue> valueIn(const Layer& layer, glm::dvec2 pixel) const;
-    /// The numbers of a value, as long as each other within a pane.
-    QStringList valueTexts(int id, const PaneValue& value) const;
+    /// The numbers of a value, as long as each other within a pane; with `fewerDigits` behind the
+    /// point where room is short.
+    QStringList valueTexts(int id, const PaneValue& value, int fewerDigits = 0) const;
     /// "0.812", "R 12  G 34  B 56": the value as the readout shows it.
     QString describe(int id, const PaneValue& value) const;
     /// 3 for false colours, 1 for a scalar map, 0 for a photo.

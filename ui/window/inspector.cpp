@@ -53,6 +53,10 @@ Inspector::Inspector(PaneModel* model, Workspace* workspace, QWidget* parent)
     attention_ = textIn(layout);
     layout->addStretch(1);
 
+    // Where texts mean nothing, no field asks for one.
+    text_->hide();
+    connect(workspace_, &Workspace::featuresShown, this,
+            [this] { text_->setVisible(workspace_->comparesTexts()); });
     connect(model_, &PaneModel::selectionChanged, this, &Inspector::updateAttention);
     connect(model_, &PaneModel::paneChanged, this, &Inspector::updateAttention);
     connect(workspace_, &Workspace::attentionChanged, this, &Inspector::updateAttention);

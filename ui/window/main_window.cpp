@@ -242,7 +242,7 @@ void MainWindow::defaultLayout() {
     panel("log")->hide();
     panel("evaluation")->hide();
     showPanel("inspector");
-    resizeDocks({panel("inspector")}, {310}, Qt::Horizontal);
+    resizeDocks({panel("inspector")}, {330}, Qt::Horizontal);
     resizeDocks({panel("photos")}, {140}, Qt::Horizontal);
     resizeDocks({panel("log")}, {150}, Qt::Vertical);
 }
@@ -308,7 +308,10 @@ void MainWindow::connectWorkspace() {
     });
     connect(modelPanel_, &ModelPanel::openRequested, this, &MainWindow::choosePhoto);
     connect(modelPanel_, &ModelPanel::listRequested, this, &MainWindow::showModels);
-    connect(modelPanel_, &ModelPanel::summaryChanged, modelButton_, &QToolButton::setText);
+    connect(modelPanel_, &ModelPanel::summaryChanged, this, [this](const QString& summary) {
+        modelButton_->setText(summary);
+        menuBar()->setCornerWidget(modelButton_); // a menu bar measures its corner only then
+    });
     clock_.setInterval(250);
     connect(&clock_, &QTimer::timeout, this, &MainWindow::updateStatus);
     // Also after the window or a pane has changed its size.

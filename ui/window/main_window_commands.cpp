@@ -304,6 +304,13 @@ void MainWindow::makeCommands() {
               "and upsampled"),
            {Keys(Qt::Key_T)}},
           [this] {
+              if (!workspace_->comparesTexts()) {
+                  showFailure(workspace_->features()
+                                  ? tr("The backbone has no text tower: take CLIP or SigLIP "
+                                       "(Models, Ctrl+M) to look for a text.")
+                                  : tr("There are no features yet: open a photo first."));
+                  return;
+              }
               showPanel("inspector");
               inspector_->text()->setFocus(Qt::ShortcutFocusReason);
               inspector_->text()->selectAll();

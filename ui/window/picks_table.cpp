@@ -136,13 +136,16 @@ void PicksTable::fillColumn(int column, const std::optional<glm::dvec2>& at) {
         position = QString("(%1, %2)").arg(pixel.x).arg(pixel.y);
     }
     set(0, column, position);
+    // Side by side they have to be short; the panes show all digits.
+    const int fewer = model_->state().picks.empty() ? 0 : 1;
     int row = 1;
     for (const PaneState& pane : model_->state().panes) {
         const auto value = at ? model_->valueAt(pane.id, *at) : std::nullopt;
         QColor swatch;
         if (value) swatch.setRgbF(value->color[0], value->color[1], value->color[2]);
         const QString missing = at ? QString(QChar(0x2013)) : QString();
-        set(row++, column, value ? model_->valueTexts(pane.id, *value).join(" ") : missing, swatch);
+        set(row++, column, value ? model_->valueTexts(pane.id, *value, fewer).join(" ") : missing,
+            swatch);
     }
 }
 

@@ -71,6 +71,8 @@ public:
     /// What was done to the photo when it was read, one sentence each.
     const QStringList& photoNotes() const { return photoNotes_; }
     const std::optional<FeaturesReady>& features() const { return features_; }
+    /// Whether the backbone of these features has a text tower.
+    bool comparesTexts() const { return features_ && features_->hasTextTower; }
     /// Name of the upsampler "loftup" as recognised; empty until it was loaded by hand.
     QString upsamplerName() const { return upsamplerName_; }
     /// What was loaded, by method; the backbone's key is empty.
