@@ -14,6 +14,7 @@
 #include "ui/window/model_panel.h"
 #include "ui/window/models_dialog.h"
 #include "ui/window/pane_commands.h"
+#include "ui/window/panel_scroll_area.h"
 #include "ui/window/photo_folder.h"
 #include "ui/window/photo_strip.h"
 #include "ui/window/session_keeper.h"
@@ -35,7 +36,6 @@
 #include <QMenuBar>
 #include <QMimeData>
 #include <QRegularExpression>
-#include <QScrollArea>
 #include <QToolButton>
 #include <QVBoxLayout>
 
@@ -187,14 +187,7 @@ void MainWindow::makePanels(const QStringList& devices) {
 QDockWidget* MainWindow::addPanel(const PanelSpec& spec, QWidget* content) {
     auto* dock = new QDockWidget(spec.title, this);
     dock->setObjectName(spec.id);
-    if (spec.scrolls) {
-        auto* scroll = new QScrollArea;
-        scroll->setWidgetResizable(true);
-        scroll->setFrameShape(QFrame::NoFrame);
-        scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-        scroll->setWidget(content);
-        content = scroll;
-    }
+    if (spec.scrolls) content = new PanelScrollArea(content);
     if (spec.area == Qt::RightDockWidgetArea) content->setMinimumWidth(260);
     dock->setWidget(content);
     addDockWidget(spec.area, dock);
@@ -242,7 +235,7 @@ void MainWindow::defaultLayout() {
     panel("log")->hide();
     panel("evaluation")->hide();
     showPanel("inspector");
-    resizeDocks({panel("inspector")}, {330}, Qt::Horizontal);
+    resizeDocks({panel("inspector")}, {340}, Qt::Horizontal);
     resizeDocks({panel("photos")}, {140}, Qt::Horizontal);
     resizeDocks({panel("log")}, {150}, Qt::Vertical);
 }
