@@ -102,6 +102,7 @@ Result<FigurePlan> planOf(const Options& options, const std::vector<std::string>
     if (!options.panes.empty()) {
         LOFTSCOPE_TRY(const std::vector<PaneView> views, parsePanes(options.panes));
         plan.panes.clear();
+        plan.only = 0;
         for (const PaneView& view : views)
             plan.panes.push_back({view, std::nullopt, std::nullopt});
     }
@@ -445,7 +446,7 @@ Result<void> renderVideo(const Options& options, CommandContext& context) {
     LOFTSCOPE_CHECK(
         lockOverClip(*clip, work.scene, work.methods, work.comparison, samples, context.run));
     const double rate = options.rate > 0 ? options.rate : clip->rate() > 0 ? clip->rate() : 12.0;
-    if (options.wipe && plan.panes.size() < 2)
+    if (options.wipe && (plan.panes.size() < 2 || plan.only > 0))
         return fail(ErrorCode::InvalidArgument, "--wipe needs two panes: --panes image,loftup.");
     std::optional<VideoSink> sink;
     const RunContext quiet{context.run.stop, {}};

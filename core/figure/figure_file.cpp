@@ -125,6 +125,7 @@ ordered_json figureJson(const FigurePlan& plan) {
         }
         json["panes"].push_back(std::move(each));
     }
+    put(json, "only", plan.only, usual.only);
     put(json, "columns", plan.columns, usual.columns);
     put(json, "row_per_photo", plan.rowPerPhoto, usual.rowPerPhoto);
     put(json, "column_labels", plan.columnLabels, usual.columnLabels);
@@ -181,6 +182,8 @@ Result<FigurePlan> figureFromJson(const ordered_json& json, const std::vector<st
         for (std::size_t i = 0; i < panes.size(); ++i)
             plan.panes.push_back(readPane(*panes[i], fields, i));
     }
+    fields.read("only", plan.only);
+    if (plan.only < 0) fields.complain("only", "the place of a pane, counted from 1, or 0");
     fields.read("columns", plan.columns);
     if (plan.columns < 0 || plan.columns > 24) fields.complain("columns", "0 to 24");
     fields.read("row_per_photo", plan.rowPerPhoto);

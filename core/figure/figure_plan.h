@@ -47,6 +47,9 @@ struct FigurePlan {
     /// Row by row; empty: the photo, the low-res features and every method that takes part. Those
     /// of methods that do not take part are an error.
     std::vector<PlannedPane> panes;
+    /// Place, counted from 1, of the pane that is shown alone: the others are only computed, as
+    /// shared bases and subtractions may need them; 0: all are shown.
+    int only = 0;
     int columns = 0; ///< 0: chosen from their number and shape; with a row per photo: all
     /// One figure of all photos, each a row of the panes; else a figure of each photo.
     bool rowPerPhoto = false;

@@ -89,6 +89,10 @@ public:
         , low_(makeGridField(scene.low)) {}
 
     Result<FigureSpec> run() {
+        if (plan_.only > static_cast<int>(panes_.size()))
+            return fail(ErrorCode::InvalidArgument,
+                        fmt::format("Pane {} is to be shown alone, but there are {} panes.",
+                                    plan_.only, panes_.size()));
         LOFTSCOPE_CHECK(nameEveryMethod());
         LOFTSCOPE_CHECK(collectPicks());
         LOFTSCOPE_TRY(const std::optional<Rect> crop, guidanceRect(plan_.crop));
@@ -111,6 +115,12 @@ public:
         for (FigurePane& pane : figure.panes) {
             pane.insets = insets;
             if (plan_.markers) pane.markers = markers;
+        }
+        if (plan_.only > 0) {
+            // The others took part in shared bases, subtractions and numbers.
+            FigurePane shown = std::move(figure.panes[static_cast<std::size_t>(plan_.only) - 1]);
+            figure.panes.clear();
+            figure.panes.push_back(std::move(shown));
         }
         figure.columns = plan_.columns;
         figure.columnLabels = plan_.columnLabels;
@@ -316,12 +326,15 @@ private:
                         own ? fmt::format(" ({:.0f} % of variance)", shown * 100) : "");
         if (view.component) {
             at::Tensor score = scores[*view.component];
-            if (std::ranges::find(view.flipped, *view.component) != view.flipped.end())
+            PaneView::Span range = rangeOfMap(score, view); // before the flip, as those of colours
+            if (std::ranges::find(view.flipped, *view.component) != view.flipped.end()) {
                 score = -score;
-            return scalarPane(view, index,
-                              {score, rangeOfMap(score, view),
-                               fmt::format("score of component {}", *view.component + 1)},
-                              featureTitle(view.method), subtitle);
+                range = {-range.high, -range.low};
+            }
+            return scalarPane(
+                view, index,
+                {score, range, fmt::format("score of component {}", *view.component + 1)},
+                featureTitle(view.method), subtitle);
         }
         FigurePane pane;
         pane.picture = scoresPicture(scores, basis->variances, view, scene_.picture);

@@ -70,6 +70,9 @@ FigurePlan figureOf(const Session& session) {
             view.minuend = places[static_cast<std::size_t>(view.minuend) - 1];
             view.subtrahend = places[static_cast<std::size_t>(view.subtrahend) - 1];
         }
+        // A maximised pane that waits has nothing to show: the others are drawn.
+        if (session.maximised > 0 && session.maximised <= static_cast<int>(places.size()))
+            plan.only = places[static_cast<std::size_t>(session.maximised) - 1];
         if (plan.columns == 0) plan.columns = session.columns;
         if (!plan.crop && session.linked && !session.view.fitted) plan.crop = session.view.visible;
     }

@@ -87,7 +87,7 @@ struct Session {
 
 /// The figure that shows what the session shows: its plan with panes, picks, columns and the part
 /// of the photo filled in where it leaves them open. Panes that wait for a pick or a text are left
-/// out, as in the window's figures.
+/// out, as in the window's figures, and so are those behind a maximised one.
 FigurePlan figureOf(const Session& session);
 
 /// The methods that the session's panes need, in the order of the panes, without "lowres".

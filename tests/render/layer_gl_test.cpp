@@ -290,13 +290,15 @@ TEST_F(LayerGlTest, DifferencesOfMapsOfDifferentResolutionAndCrop) {
     layer.scalar.range = {-2, 2};
     for (const bool reversed : {false, true}) {
         layer.scalar.reversed = reversed;
+        layer.otherSign = reversed ? -1.0F : 1.0F;
         expectColors(
             drawn(layer, view), view,
             [&](glm::dvec2 point) {
                 if (!layer.otherRegion.contains(point)) return untouched;
                 const Pixel a = mapPixel(*layer.map, layer.region, point);
                 const Pixel b = mapPixel(*layer.other, layer.otherRegion, point);
-                return colorOf(layer.scalar, layer.map->at(2, a) - layer.other->at(1, b));
+                return colorOf(layer.scalar,
+                               layer.map->at(2, a) - layer.otherSign * layer.other->at(1, b));
             },
             3);
     }

@@ -275,7 +275,10 @@ TEST_F(PaneModelTest, AFlipBelongsToTheComponentAndNotToTheColour) {
     alone.singleComponent = true;
     alone.scalar.channel = 3;
     model.setPane(alone, "One component");
-    EXPECT_TRUE(model.layerOf(id).scalar.reversed);
+    const Layer layer = model.layerOf(id);
+    EXPECT_EQ(layer.sign, -1) << "of one component the value itself is turned";
+    EXPECT_FALSE(layer.scalar.reversed);
+    EXPECT_EQ(layer.scalar.range.low, -model.rangeOf(id, 0).high);
 }
 
 TEST_F(PaneModelTest, RangesLeaveOutWhatTheMaskBlackens) {

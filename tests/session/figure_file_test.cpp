@@ -18,6 +18,7 @@ FigurePlan fullPlan() {
     plan.title = "Coffee, \"twice\"";
     plan.panes = {{*parsePane("image"), std::nullopt, std::nullopt},
                   {*parsePane("attention:loftup@#1;head=2"), "Head 3", ""}};
+    plan.only = 2;
     plan.columns = 2;
     plan.rowPerPhoto = true;
     plan.columnLabels = {"a", "b"};

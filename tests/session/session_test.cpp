@@ -135,6 +135,12 @@ TEST(Session, WhatWaitsForAPickIsNotDrawn) {
     EXPECT_THAT(shown(),
                 testing::ElementsAre("image", "norm:lowres", "norm:loftup",
                                      "difference;minuend=3;subtrahend=2", "self-attention:cls"));
+    // The pane that is maximised is counted among those that are drawn.
+    session.maximised = 4;
+    EXPECT_EQ(figureOf(session).only, 3);
+    session.maximised = 1;
+    EXPECT_EQ(figureOf(session).only, 0) << "it has nothing to show yet";
+    session.maximised = 0;
     session.picks = {{4, 1, 2, {1, 2, 3}, false}};
     session.activePick = 4;
     EXPECT_EQ(shown().size(), 7U) << "only the text is still missing";
@@ -198,6 +204,7 @@ TEST(Session, IsAFigureAndACommandLine) {
     const TempFolder folder;
     Session session = savedIn(folder);
     session.linked = true;
+    session.maximised = 0;
     session.view.visible = Rect{10, 20, 100, 80};
     const FigurePlan plan = figureOf(session);
     ASSERT_EQ(plan.panes.size(), 3U);

@@ -129,15 +129,20 @@ std::vector<double> weightsOf(const nlohmann::json& picks) {
 }
 
 TEST_F(ExportTest, TheCommandLineWritesTheSameNumbers) {
-    // Two picks, a difference of maps behind it, a basis that panes share.
+    // Two picks, a difference whose first map has its sign turned, a basis that panes share.
     QTest::mouseClick(&window->canvas(), Qt::LeftButton, {}, widgetAt(paneOf("photo"), 48.5, 32.5));
     ASSERT_TRUE(waitIdle(*window));
     model().addPick({5.5, 6.5});
     PaneState pane = *model().pane(paneOf("features", ""));
     pane.kind = "difference";
-    pane.minuend = paneOf("similarity");
+    pane.minuend = paneOf("features", "bilinear");
     pane.subtrahend = paneOf("attention");
     model().setPane(pane, "test");
+    PaneState turned = *model().pane(pane.minuend);
+    turned.singleComponent = true;
+    turned.scalar.channel = 1;
+    turned.flips = 1U << 1;
+    model().setPane(turned, "test");
     window->workspace().setBasis("shared");
     ASSERT_TRUE(waitIdle(*window));
     QSignalSpy saved(&window->sessions(), &SessionKeeper::noted);

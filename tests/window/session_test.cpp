@@ -188,6 +188,39 @@ TEST_F(SessionTest, ALockedBasisStaysWhatItWas) {
     EXPECT_NE(scores(), before) << "or this would prove nothing";
 }
 
+/// The figure that the command line draws of a session.
+Result<FigureSpec> figureOfCommand(
+    const QString& kept, const std::function<bool(const PlannedPane&)>& wanted =
+                             [](const PlannedPane&) { return true; }) {
+    LOFTSCOPE_TRY(const Session session, readSession(kept.toStdString()));
+    SceneRequest request;
+    request.image = session.photo.path.string();
+    request.backbone = session.backbone.path;
+    request.inputSize = session.inputSize;
+    LOFTSCOPE_TRY(const Scene scene, makeScene(request, {}));
+    ComparisonRequest comparison;
+    comparison.plan = figureOf(session);
+    std::vector<ComparedMethod> methods;
+    for (const std::string& method : methodsOf(comparison.plan.panes)) {
+        const auto weights = session.upsamplers.find(method);
+        const fs::path path =
+            weights == session.upsamplers.end() ? fs::path() : weights->second.path;
+        LOFTSCOPE_TRY(LoadedUpsampler loaded, loadUpsampler(method, path, c10::Device("cpu")));
+        methods.push_back({method, std::move(loaded)});
+    }
+    std::erase_if(comparison.plan.panes, [&](const PlannedPane& pane) { return !wanted(pane); });
+    for (const auto& [method, values] : session.lockedBases) {
+        LOFTSCOPE_TRY(comparison.lockedBases[method], basisFromValues(values));
+    }
+    return compareMethods(scene, methods, comparison, {});
+}
+
+void expectSame(const Image& drawn, const Image& shown) {
+    ASSERT_EQ(drawn.extent(), shown.extent());
+    for (std::size_t i = 0; i < drawn.pixels().size(); ++i)
+        ASSERT_LE(std::abs(drawn.pixels()[i] - shown.pixels()[i]), 1) << "byte " << i;
+}
+
 TEST_F(SessionTest, WindowAndCommandLineDrawALockedBasisInTheSameColours) {
     open(madeUpPhoto("first.png"));
     command("basis.lock")->trigger();
@@ -198,34 +231,92 @@ TEST_F(SessionTest, WindowAndCommandLineDrawALockedBasisInTheSameColours) {
     const Image shown = pictureOf(model().layerOf(loftUp), {{0, 0}, {96, 64}}).image;
     const QString kept = folder.filePath("kept.loftscope");
     save(kept);
-    auto session = readSession(kept.toStdString());
-    ASSERT_TRUE(session);
-    SceneRequest request;
-    request.image = session->photo.path.string();
-    request.backbone = session->backbone.path;
-    request.inputSize = session->inputSize;
-    const auto scene = makeScene(request, {});
-    ASSERT_TRUE(scene) << scene.error().message;
-    std::vector<ComparedMethod> methods;
-    for (const std::string& method : methodsOf(figureOf(*session).panes)) {
-        const auto weights = session->upsamplers.find(method);
-        const fs::path path =
-            weights == session->upsamplers.end() ? fs::path() : weights->second.path;
-        methods.push_back({method, loadUpsampler(method, path, c10::Device("cpu")).value()});
-    }
-    ComparisonRequest comparison;
-    comparison.plan = figureOf(*session);
-    std::erase_if(comparison.plan.panes, [](const PlannedPane& pane) {
-        return pane.view.kind != PaneView::Kind::Features || pane.view.method != "loftup";
+    const auto drawn = figureOfCommand(kept, [](const PlannedPane& pane) {
+        return pane.view.kind == PaneView::Kind::Features && pane.view.method == "loftup";
     });
-    for (const auto& [method, values] : session->lockedBases)
-        comparison.lockedBases[method] = basisFromValues(values).value();
-    const auto figure = compareMethods(*scene, methods, comparison, {});
-    ASSERT_TRUE(figure) << figure.error().message;
-    const Image& drawn = figure->panes.front().picture;
-    ASSERT_EQ(drawn.extent(), shown.extent());
-    for (std::size_t i = 0; i < drawn.pixels().size(); ++i)
-        ASSERT_LE(std::abs(drawn.pixels()[i] - shown.pixels()[i]), 1) << "byte " << i;
+    ASSERT_TRUE(drawn) << drawn.error().message;
+    expectSame(drawn->panes.front().picture, shown);
+}
+
+TEST_F(SessionTest, TurnedSignsAreShownAndSubtractedTheSameByWindowAndCommandLine) {
+    open(madeUpPhoto("photo.png"));
+    const auto showAlone = [&](const std::string& method, std::uint32_t flips, ValueRange range) {
+        PaneState pane = *model().pane(paneOf("features", method));
+        pane.singleComponent = true;
+        pane.scalar.channel = 0;
+        pane.scalar.range = range;
+        pane.autoRange = false;
+        pane.flips = flips;
+        model().setPane(pane, "test");
+        return pane.id;
+    };
+    // A range that is not symmetric tells before the flip from after it.
+    const int turned = showAlone("", 1, {-1, 3});
+    const int plain = showAlone("bilinear", 0, {-3, 2});
+    PaneState pane = *model().pane(paneOf("similarity"));
+    pane.kind = "difference";
+    pane.minuend = turned;
+    pane.subtrahend = plain;
+    pane.scalar.map = ColorMap::BlueRed;
+    pane.scalar.range = {-5, 4};
+    pane.autoRange = false;
+    model().setPane(pane, "test");
+    ASSERT_TRUE(waitIdle(*window));
+
+    // What is shown is minus the score, and the difference is that of what is shown.
+    const MapBuffer& map = *model().content(turned).map;
+    const glm::dvec2 point{70.5, 20.5};
+    const auto valueOf = [&](int id) {
+        const auto value = model().valueAt(id, point);
+        return value ? value->values.front() : std::nanf("");
+    };
+    EXPECT_EQ(valueOf(turned), -map.at(0, model().valueAt(turned, point)->pixel));
+    EXPECT_EQ(valueOf(pane.id), valueOf(turned) - valueOf(plain));
+
+    const QString kept = folder.filePath("kept.loftscope");
+    save(kept);
+    const auto drawn = figureOfCommand(kept);
+    ASSERT_TRUE(drawn) << drawn.error().message;
+    // Attention waits for a pick.
+    const std::vector<int> ids{paneOf("photo"), turned, plain, paneOf("features", "loftup"),
+                               pane.id};
+    ASSERT_EQ(drawn->panes.size(), ids.size());
+    for (const int i : {1, 2, 4}) {
+        const auto place = static_cast<std::size_t>(i);
+        SCOPED_TRACE(drawn->panes[place].title);
+        expectSame(drawn->panes[place].picture,
+                   pictureOf(model().layerOf(ids[place]), {{0, 0}, {96, 64}}).image);
+        const Layer layer = model().layerOf(ids[place]);
+        ASSERT_TRUE(drawn->panes[place].bar);
+        EXPECT_EQ(drawn->panes[place].bar->low, static_cast<double>(layer.scalar.range.low));
+        EXPECT_EQ(drawn->panes[place].bar->reversed, layer.scalar.reversed);
+    }
+}
+
+TEST_F(SessionTest, AMaximisedPaneIsDrawnAlone) {
+    open(madeUpPhoto("photo.png"));
+    const int loftUp = paneOf("features", "loftup");
+    window->workspace().setBasis("shared"); // its colours need the others all the same
+    ASSERT_TRUE(waitIdle(*window));
+    const QString kept = folder.filePath("kept.loftscope");
+    save(kept);
+    const auto all = figureOfCommand(kept);
+    ASSERT_TRUE(all) << all.error().message;
+    ASSERT_EQ(all->panes.size(), 4U);
+    model().toggleMaximised(loftUp);
+    save(kept);
+    const auto alone = figureOfCommand(kept);
+    ASSERT_TRUE(alone) << alone.error().message;
+    ASSERT_EQ(alone->panes.size(), 1U);
+    EXPECT_EQ(alone->panes.front().title, "LoftUp");
+    expectSame(alone->panes.front().picture, all->panes[3].picture);
+    EXPECT_THAT(keeper().commandLine().toStdString(), HasSubstr("\"only\":4"));
+
+    QProcess program;
+    program.start(LOFTSCOPE_PROGRAM,
+                  {"render", kept, "-o", folder.filePath("a.png"), "--json", "-q"});
+    ASSERT_TRUE(program.waitForFinished(120000));
+    EXPECT_EQ(program.readAllStandardOutput().count("\"title\""), 1);
 }
 
 } // namespace

@@ -15,6 +15,10 @@ namespace {
 
 constexpr std::size_t undoLimit = 200;
 
+bool isFlipped(const PaneState& pane, int component) {
+    return component >= 0 && component < 32 && (pane.flips >> component & 1U) != 0;
+}
+
 /// Values of `map` and `other` at the same photo points, on a grid of `side` x `side`.
 std::vector<float> sampledDifference(const Layer& layer, int side) {
     std::vector<float> values;
@@ -29,8 +33,8 @@ std::vector<float> sampledDifference(const Layer& layer, int side) {
             const Pixel b = pixelContaining(mapPoint(*layer.other, layer.otherRegion, pixel),
                                             layer.other->extent());
             if (!layer.map->covered(a)) continue;
-            const float value =
-                layer.map->at(layer.scalar.channel, a) - layer.other->at(layer.otherChannel, b);
+            const float value = layer.sign * layer.map->at(layer.scalar.channel, a) -
+                                layer.otherSign * layer.other->at(layer.otherChannel, b);
             if (std::isfinite(value)) values.push_back(value);
         }
     }
@@ -555,6 +559,11 @@ float PaneModel::whiteningOf(const PaneState& pane, int channel) const {
     return pane.whiten && known ? 1 / deviations[c] : 1;
 }
 
+float PaneModel::signOf(const PaneState& pane) const {
+    const bool single = content(pane.id).form == LayerKind::Scores && pane.singleComponent;
+    return single && isFlipped(pane, pane.scalar.channel) ? -1.0F : 1.0F;
+}
+
 Layer PaneModel::layerOf(int id) const {
     Layer layer;
     const PaneState* state = pane(id);
@@ -577,19 +586,18 @@ Layer PaneModel::layerOf(int id) const {
     layer.scores = state->scores;
     layer.scalar = state->scalar;
     layer.kind = showsColors(*state) ? LayerKind::Scores : LayerKind::Scalar;
-    const auto isFlipped = [&](int component) {
-        return component >= 0 && component < 32 && (state->flips >> component & 1U) != 0;
-    };
     if (layer.kind == LayerKind::Scalar) {
         layer.scalar.range = rangeOf(id, 0);
-        if (shown.form == LayerKind::Scores && isFlipped(layer.scalar.channel))
-            layer.scalar.reversed = !layer.scalar.reversed;
+        layer.sign = signOf(*state);
+        // Ranges are chosen before a flip, as those of colours.
+        if (layer.sign < 0)
+            layer.scalar.range = {-layer.scalar.range.high, -layer.scalar.range.low};
         return layer;
     }
     for (std::size_t i = 0; i < 3; ++i) {
         const int component = std::clamp(state->scores.components[i], 0, shown.map->channels() - 1);
         layer.scores.whitening[i] = whiteningOf(*state, component);
-        layer.scores.flipped[i] = isFlipped(component);
+        layer.scores.flipped[i] = isFlipped(*state, component);
         layer.scores.ranges[i] = rangeOf(id, static_cast<int>(i));
     }
     return layer;
@@ -620,6 +628,8 @@ Layer PaneModel::differenceOf(int minuend, int subtrahend, const PaneState& styl
     layer.scalar = style.scalar;
     layer.scalar.channel = a->scalar.channel;
     layer.otherChannel = b->scalar.channel;
+    layer.sign = signOf(*a);
+    layer.otherSign = signOf(*b);
     // The compared pane's own colours are for its own values.
     const bool isOwnPane = content(style.id).form == LayerKind::Difference;
     if (!isOwnPane) layer.scalar.map = ColorMap::BlueRed;
@@ -794,13 +804,13 @@ std::optional<PaneValue> PaneModel::valueIn(const Layer& layer, glm::dvec2 point
         return value;
     }
     if (layer.kind == LayerKind::Scalar) {
-        value.values.push_back(source->at(layer.scalar.channel, at));
+        value.values.push_back(layer.sign * source->at(layer.scalar.channel, at));
     } else {
         if (!layer.otherRegion.contains(point)) return std::nullopt;
         const Pixel there = pixelContaining(mapPoint(*layer.other, layer.otherRegion, point),
                                             layer.other->extent());
-        value.values.push_back(source->at(layer.scalar.channel, at) -
-                               layer.other->at(layer.otherChannel, there));
+        value.values.push_back(layer.sign * source->at(layer.scalar.channel, at) -
+                               layer.otherSign * layer.other->at(layer.otherChannel, there));
     }
     value.color = colorOf(layer.scalar, value.values.front());
     return value;

@@ -161,6 +161,9 @@ public:
     void setComparison(PaneContent content);
     const PaneContent& comparison() const { return comparison_; }
 
+    /// -1 if the pane shows a single component with its sign turned: the values that it shows,
+    /// subtracts and exports differences of have this sign.
+    float signOf(const PaneState& pane) const;
     /// What the pane draws by itself, with automatic ranges filled in.
     Layer layerOf(int id) const;
     /// Minuend minus subtrahend, point by point; Empty if they are not both scalar maps.

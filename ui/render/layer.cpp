@@ -76,7 +76,7 @@ struct LayerRenderer::Resources {
     const PhotoTile& tileOf(const std::shared_ptr<const ImagePyramid>& pyramid, const TileKey& key);
     const MapTexture& textureOf(const std::shared_ptr<const MapBuffer>& map);
     ShaderProgram& programOf(const Layer& layer);
-    void bindColors(ShaderProgram& program, const ScalarStyle& style);
+    void bindColors(ShaderProgram& program, const ScalarStyle& style, float sign);
     void bindMap(ShaderProgram& program, const Layer& layer, const ViewTransform& view);
 
     /// The part of `pixels` that is inside `clip`, as a quad with `pixels`' own coordinates.
@@ -249,7 +249,8 @@ ShaderProgram& LayerRenderer::Resources::programOf(const Layer& layer) {
     return found->second;
 }
 
-void LayerRenderer::Resources::bindColors(ShaderProgram& program, const ScalarStyle& style) {
+void LayerRenderer::Resources::bindColors(ShaderProgram& program, const ScalarStyle& style,
+                                          float sign) {
     auto found = colorMaps.find(style.map);
     if (found == colorMaps.end()) {
         found = colorMaps.emplace(style.map, colorMapTexture(style.map)).first;
@@ -257,7 +258,7 @@ void LayerRenderer::Resources::bindColors(ShaderProgram& program, const ScalarSt
     found->second.bind(ColorMapUnit);
     program.set("uColorMap", ColorMapUnit);
     const Affine affine = affineOf(style);
-    program.set("uRange", affine.gain, affine.bias);
+    program.set("uRange", sign * affine.gain, affine.bias);
     program.set("uNotANumber", colorOf(style, std::numeric_limits<float>::quiet_NaN()));
 }
 
@@ -305,7 +306,8 @@ void LayerRenderer::Resources::drawMap(const Layer& layer, const ViewTransform& 
         program.set("uChannel", std::clamp(layer.scalar.channel, 0, lastChannel));
         program.set("uOtherChannel",
                     std::clamp(layer.otherChannel, 0, layer.other->channels() - 1));
-        bindColors(program, layer.scalar);
+        program.set("uSigns", layer.sign, layer.otherSign);
+        bindColors(program, layer.scalar, 1);
     } else if (layer.kind == LayerKind::Scores) {
         std::array<float, 3> gain{};
         std::array<float, 3> bias{};
@@ -325,7 +327,7 @@ void LayerRenderer::Resources::drawMap(const Layer& layer, const ViewTransform& 
         program.set("uMask", mask.threshold, mask.keepAbove ? 1.0F : 0.0F);
     } else {
         program.set("uChannel", std::clamp(layer.scalar.channel, 0, lastChannel));
-        bindColors(program, layer.scalar);
+        bindColors(program, layer.scalar, layer.sign);
     }
     program.set("uQuad", clipSpace(*part, view, framebuffer));
     program.set("uCoord", corners(part->origin, part->end()));

@@ -32,7 +32,11 @@ struct Layer {
     ScoreStyle scores;
     ScalarStyle scalar;   ///< also the colours of a difference
     int otherChannel = 0; ///< of `other`; that of `map` is the scalar's
-    float opacity = 1;    ///< of the map over the photo
+    /// Scalar and Difference: -1 where the pane shows a component with its sign turned. The
+    /// scalar's range is of the values as shown.
+    float sign = 1;
+    float otherSign = 1; ///< the same for `other`
+    float opacity = 1;   ///< of the map over the photo
     Filter filter = Filter::Nearest;
 };
 

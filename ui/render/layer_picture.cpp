@@ -95,10 +95,10 @@ public:
                 scores_[c] = source->value(static_cast<int>(c));
             return {colorOf(layer_.scores, scores_), layer_.opacity};
         }
-        float value = source->value(layer_.scalar.channel);
+        float value = layer_.sign * source->value(layer_.scalar.channel);
         if (layer_.kind == LayerKind::Difference) {
             other_->moveTo(point);
-            value -= other_->value(layer_.otherChannel);
+            value -= layer_.otherSign * other_->value(layer_.otherChannel);
         }
         float opacity = layer_.opacity;
         if (layer_.scalar.opacityByValue && layer_.kind == LayerKind::Scalar) {

@@ -122,8 +122,9 @@ private:
         const auto channelOf = [](const PaneState& of, const MapBuffer& map) {
             return of.singleComponent ? std::clamp(of.scalar.channel, 0, map.channels() - 1) : 0;
         };
-        draft_.differences.push_back(
-            {draft_.set.maps.size(), first, channelOf(*a, *first), second, channelOf(*b, *second)});
+        draft_.differences.push_back({draft_.set.maps.size(), first, channelOf(*a, *first),
+                                      model_.signOf(*a), second, channelOf(*b, *second),
+                                      model_.signOf(*b)});
         draft_.set.maps.push_back(std::move(made));
     }
 
@@ -186,8 +187,11 @@ std::vector<float> subtracted(const DataDraft::Difference& difference, const Ext
     values.reserve(static_cast<std::size_t>(extent.area()));
     for (std::int64_t y = 0; y < extent.height; ++y)
         for (std::int64_t x = 0; x < extent.width; ++x)
-            values.push_back(sample(*difference.minuend, difference.minuendChannel, x, y) -
-                             sample(*difference.subtrahend, difference.subtrahendChannel, x, y));
+            values.push_back(difference.minuendSign *
+                                 sample(*difference.minuend, difference.minuendChannel, x, y) -
+                             difference.subtrahendSign * sample(*difference.subtrahend,
+                                                                difference.subtrahendChannel, x,
+                                                                y));
     return values;
 }
 

@@ -24,8 +24,10 @@ struct DataDraft {
         std::size_t map = 0; ///< place in `set`
         std::shared_ptr<const MapBuffer> minuend;
         int minuendChannel = 0;
+        float minuendSign = 1; ///< -1 for a component with its sign turned
         std::shared_ptr<const MapBuffer> subtrahend;
         int subtrahendChannel = 0;
+        float subtrahendSign = 1;
     };
     std::vector<Difference> differences;
     int unfinished = 0; ///< panes that are left out because their map is not whole yet
