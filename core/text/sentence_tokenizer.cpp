@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/text/sentence_pieces.h"
 #include "core/text/text_tokenizer.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <sentencepiece_processor.h>
+#include <dlfcn.h>
+#include <memory>
 #include <string>
 #include <unicode/locid.h>
 #include <unicode/uchar.h>
@@ -16,16 +18,15 @@ namespace {
 
 class SentenceTokenizer final : public TextTokenizer {
 public:
-    explicit SentenceTokenizer(std::unique_ptr<sentencepiece::SentencePieceProcessor> processor)
-        : processor_(std::move(processor)) {}
+    explicit SentenceTokenizer(std::unique_ptr<SentencePieces> pieces)
+        : pieces_(std::move(pieces)) {}
 
     std::vector<std::int64_t> tokens(std::string_view text, std::int64_t most) const override {
-        std::vector<int> ids;
-        const std::string canonical = canonicalised(text);
-        if (canonical.empty() || !processor_->Encode(canonical, &ids).ok()) return {};
+        const std::vector<int> ids = pieces_->encode(canonicalised(text));
+        if (ids.empty()) return {};
         std::vector<std::int64_t> found(ids.begin(), ids.end());
         found.resize(std::min(found.size(), static_cast<std::size_t>(most - 1)));
-        found.push_back(processor_->eos_id());
+        found.push_back(pieces_->endOfText());
         return found;
     }
 
@@ -52,27 +53,55 @@ private:
         return result;
     }
 
-    std::unique_ptr<sentencepiece::SentencePieceProcessor> processor_;
+    std::unique_ptr<SentencePieces> pieces_;
 };
+
+/// The module beside the program, loaded when first needed and kept; nothing if it cannot be.
+LoadSentencePieces moduleFunction() {
+    static const LoadSentencePieces function = []() -> LoadSentencePieces {
+        std::error_code ignored;
+        const auto folder = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+        // Its symbols before the program's: that is what the module is for. Address sanitizers
+        // cannot do that.
+#if defined(__SANITIZE_ADDRESS__)
+        constexpr int ownSymbolsFirst = 0;
+#else
+        constexpr int ownSymbolsFirst = RTLD_DEEPBIND;
+#endif
+        void* module = dlopen((folder / LOFTSCOPE_SENTENCEPIECE_MODULE).c_str(),
+                              RTLD_NOW | RTLD_LOCAL | ownSymbolsFirst);
+        if (module == nullptr) return nullptr;
+        return reinterpret_cast<LoadSentencePieces>(dlsym(module, sentencePiecesSymbol));
+    }();
+    return function;
+}
 
 } // namespace
 
 Result<std::unique_ptr<TextTokenizer>> readSentenceTokenizer(const std::filesystem::path& path,
                                                              std::int64_t vocabulary) {
-    auto processor = std::make_unique<sentencepiece::SentencePieceProcessor>();
-    if (const auto status = processor->Load(path.string()); !status.ok()) {
+    const LoadSentencePieces load = moduleFunction();
+    if (load == nullptr) {
+        return fail(
+            ErrorCode::NotFound,
+            fmt::format("'{}', which reads SigLIP's vocabularies, is not beside the program "
+                        "or cannot be loaded: build or install LoftScope again.",
+                        LOFTSCOPE_SENTENCEPIECE_MODULE));
+    }
+    std::unique_ptr<SentencePieces> pieces(load(path.c_str()));
+    if (!pieces) {
         return fail(ErrorCode::Malformed,
                     fmt::format("The vocabulary '{}' is no SentencePiece model that can be read: "
                                 "fetch it again.",
                                 path.string()));
     }
-    if (processor->GetPieceSize() != vocabulary) {
+    if (pieces->size() != vocabulary) {
         return fail(ErrorCode::Mismatch,
                     fmt::format("'{}' has {} pieces, but the text tower's vocabulary has {}: take "
                                 "the file that belongs to the checkpoint.",
-                                path.string(), processor->GetPieceSize(), vocabulary));
+                                path.string(), pieces->size(), vocabulary));
     }
-    return std::make_unique<SentenceTokenizer>(std::move(processor));
+    return std::make_unique<SentenceTokenizer>(std::move(pieces));
 }
 
 } // namespace loftscope

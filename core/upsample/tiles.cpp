@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 namespace loftscope {
@@ -39,13 +40,19 @@ public:
         const int usual = at::get_num_threads();
         {
             std::vector<std::jthread> crew;
-            for (int i = 0; i < threads; ++i)
-                crew.emplace_back([this] {
-                    // One thread per tile: LibTorch's own threads would meet at a barrier after
-                    // every operation, which stalls badly on cores that others use as well.
-                    at::set_num_threads(1);
-                    work();
-                });
+            // One thread per tile: LibTorch's own threads would meet at a barrier after every
+            // operation, which stalls badly on cores that others use as well.
+            const auto walk = [this] {
+                at::set_num_threads(1);
+                work();
+            };
+            try {
+                for (int i = 0; i < threads; ++i)
+                    crew.emplace_back(walk);
+            } catch (const std::system_error&) {
+                // No room for more threads: those that there are do it, or this one.
+                if (crew.empty()) walk();
+            }
         }
         // The setting is also the default of threads that start later.
         at::set_num_threads(usual);

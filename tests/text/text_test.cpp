@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tokenizers and text towers against an independent formulation in Python and PyTorch
 // (tests/parity/reference_text.py), with small vocabularies and random weights.
+#include "core/base/guard.h"
 #include "core/text/text_queries.h"
 #include "core/text/text_tokenizer.h"
 #include "core/text/tokenizer_files.h"
@@ -8,6 +9,7 @@
 #include "tests/text/text_checkpoints.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <gmock/gmock.h>
 
 #include <array>
@@ -86,6 +88,20 @@ TEST(SentenceTokenizer, NumbersWordsAsTheReferenceDoes) {
     EXPECT_EQ(readSentenceTokenizer(testData("golden/text.clip.merges.txt"), 58).error().code,
               ErrorCode::Malformed);
 }
+
+#if !defined(__SANITIZE_ADDRESS__) // which has an allocator of its own
+TEST(SentenceTokenizer, LeavesLibTorchItsFlags) {
+    // Both libraries define FLAGS_minloglevel: see core/text/sentence_pieces.h.
+    const auto tokenizer = readSentenceTokenizer(testData("golden/text.siglip.spiece.model"), 58);
+    ASSERT_TRUE(tokenizer.has_value());
+    const auto outcome = guarded("asking for too much", []() -> Result<void> {
+        at::empty({std::int64_t{1} << 50});
+        return {};
+    });
+    ASSERT_FALSE(outcome.has_value());
+    EXPECT_EQ(outcome.error().code, ErrorCode::OutOfMemory) << outcome.error().message;
+}
+#endif
 
 TEST(TextTower, ClipEqualsTheReference) {
     const Golden cases("text.clip.cases");
