@@ -8,6 +8,7 @@
 #include "core/analysis/similarity.h"
 #include "core/base/guard.h"
 #include "core/pipeline/data_files.h"
+#include "core/pipeline/locked_basis.h"
 #include "core/pipeline/pane_colors.h"
 #include "core/upsample/cached_field.h"
 #include "core/upsample/interpolation.h"
@@ -360,12 +361,7 @@ private:
         PcaBasis basis;
         if (name == "locked") {
             basis = request_.lockedBases.at(view.method);
-            if (basis.channels() != field.channels())
-                return fail(ErrorCode::Mismatch,
-                            fmt::format("The locked basis of {} was fitted on features of {} "
-                                        "channels, but these have {}: choose another basis.",
-                                        titleOfMethod(view.method), basis.channels(),
-                                        field.channels()));
+            LOFTSCOPE_CHECK(checkLockedBasis(basis, field.channels(), titleOfMethod(view.method)));
         } else if (name.starts_with(filePrefix)) {
             LOFTSCOPE_TRY(basis, readPcaBasis(view.basis.substr(filePrefix.size())));
         } else {

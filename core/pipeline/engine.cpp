@@ -8,6 +8,7 @@
 #include "core/analysis/similarity.h"
 #include "core/base/guard.h"
 #include "core/image/clip.h"
+#include "core/pipeline/locked_basis.h"
 #include "core/pipeline/models.h"
 #include "core/pipeline/request_queue.h"
 #include "core/pipeline/scene.h"
@@ -685,11 +686,7 @@ struct Engine::State {
                 basis, basisFromFile(request.basis.substr(filePrefix.size()), field->channels()));
         } else if (request.basis == "locked" && locked.contains(method)) {
             basis = locked.at(method);
-            if (basis.channels() != field->channels())
-                return fail(ErrorCode::Mismatch,
-                            fmt::format("The locked basis of {} was fitted on features of {} "
-                                        "channels, but these have {}: choose another basis.",
-                                        name, basis.channels(), field->channels()));
+            LOFTSCOPE_CHECK(checkLockedBasis(basis, field->channels(), name));
             basis = truncated(std::move(basis), options.components);
         }
         const bool given = basis.components.defined();
