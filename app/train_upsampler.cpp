@@ -217,8 +217,8 @@ CommandBody addTrainUpsampler(CLI::App& train) {
         ->group("Recipe");
     upsampler
         ->add_option("--window", options->window,
-                     "Stage 1: compute only a random window of this side of each input, under all "
-                     "of its tokens; 0: the whole input")
+                     "Compute only a random window of this side of each input, under all of its "
+                     "tokens; 0: the whole input. In stage 2 with --crops 1")
         ->capture_default_str()
         ->group("Recipe");
     upsampler

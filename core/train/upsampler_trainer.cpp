@@ -66,10 +66,14 @@ Result<void> UpsamplerRecipe::check(std::int64_t patch) const {
                 "The teacher's photo ({}) must not be smaller than the input ({}).", hrSize, size));
         }
     }
-    if (window != 0 && (stage == 2 || window < 2 * patch || window % patch != 0)) {
-        return wrong(fmt::format("A window of {} does not work: stage 2 has no windows, and their "
-                                 "side is a multiple of the patch of {} pixels, at least {}.",
+    if (window != 0 && (window < 2 * patch || window % patch != 0)) {
+        return wrong(fmt::format("A window of {} does not work: its side is a multiple of the "
+                                 "patch of {} pixels, at least {}.",
                                  window, patch, 2 * patch));
+    }
+    if (window != 0 && stage == 2 && crops != 1) {
+        return wrong(
+            fmt::format("A window lies in one crop, but there are {}: use --crops 1.", crops));
     }
     if (targetZoom < 1 || targetZoom > 8 || (targetZoom > 1 && stage != 1)) {
         return wrong(fmt::format("A target zoom of {} does not work: stage 1 takes 1 to 8, stage 2 "
@@ -355,6 +359,50 @@ BatchLoss UpsamplerTrainer::stageOne(const std::vector<TrainingSample>& samples,
     return loss;
 }
 
+namespace {
+
+/// The pixels of `rect`; rows and columns are the last two dimensions.
+at::Tensor cut(const at::Tensor& map, const Rect& rect) {
+    return map.narrow(-2, rect.y, rect.height).narrow(-1, rect.x, rect.width);
+}
+
+/// Where stage 2 compares student and teacher.
+struct TaughtPlace {
+    Rect crop;    ///< of the large photo: what the teacher sees
+    Rect part;    ///< of the crop: what the teacher computes
+    Rect student; ///< of the student's input: what shows the same
+};
+
+/// A random place. The large photo is a square of `hrSize` pixels, crops and inputs of `size`; a
+/// crop is compared in a window of `window` of the student's pixels, 0: all of it.
+TaughtPlace taughtPlace(std::int64_t size, std::int64_t hrSize, std::int64_t patch,
+                        std::int64_t window, CounterRandom& random) {
+    const double zoom = static_cast<double>(hrSize) / static_cast<double>(size);
+    const auto offset = [&] { return patch * random.below((hrSize - size) / patch + 1); };
+    const std::int64_t x = offset();
+    const std::int64_t y = offset();
+    // What the crop shows takes so many pixels of the student's input.
+    const auto shown = static_cast<std::int64_t>(std::lround(static_cast<double>(size) / zoom));
+    const auto inStudent = [&](std::int64_t position) {
+        return std::min(size - shown, static_cast<std::int64_t>(
+                                          std::lround(static_cast<double>(position) / zoom)));
+    };
+    const Rect all{inStudent(x), inStudent(y), shown, shown};
+    const Rect crop{x, y, size, size};
+    if (window == 0 || window >= shown) return {crop, wholeOf({size, size}), all};
+    const std::int64_t right = random.below(shown - window + 1);
+    const std::int64_t down = random.below(shown - window + 1);
+    const auto inCrop = [&](std::int64_t length) {
+        return static_cast<std::int64_t>(std::lround(static_cast<double>(length) * zoom));
+    };
+    const std::int64_t side = std::min(size, inCrop(window));
+    const Rect part{std::min(size - side, inCrop(right)), std::min(size - side, inCrop(down)), side,
+                    side};
+    return {crop, part, {all.x + right, all.y + down, window, window}};
+}
+
+} // namespace
+
 BatchLoss UpsamplerTrainer::stageTwo(const std::vector<TrainingSample>& samples,
                                      std::int64_t batchIndex) {
     const std::int64_t size = sizeOf(batchIndex);
@@ -363,50 +411,42 @@ BatchLoss UpsamplerTrainer::stageTwo(const std::vector<TrainingSample>& samples,
     const at::Tensor small =
         size == hrSize ? photo : at::_upsample_bilinear2d_aa(photo, {size, size}, false);
     const at::Tensor guidance = normalised(small);
-    const at::Tensor features = student_.forward(lowResolution(guidance), guidance, recipe_.pass);
+    CounterRandom random(recipe_.seed, RandomPurpose::Crop, static_cast<std::uint64_t>(batchIndex));
+    std::vector<TaughtPlace> places;
+    for (std::int64_t c = 0; c < recipe_.crops; ++c)
+        places.push_back(taughtPlace(size, hrSize, backbone_.patch(), recipe_.window, random));
+    const Rect window = recipe_.window == 0 ? wholeOf({size, size}) : places[0].student;
+    const at::Tensor features =
+        student_.forward(lowResolution(guidance), guidance, recipe_.pass, window);
     const at::Tensor projection = projectionOf(batchIndex);
     const at::Tensor projected = projectChannels(features, projection);
-    BatchLoss loss = reconstruction(guidance, wholeOf({size, size}), features, projected,
-                                    projection, batchIndex);
+    BatchLoss loss = reconstruction(guidance, window, features, projected, projection, batchIndex);
 
-    // A crop of `size` pixels of the large photo shows what `shown` pixels of the student's input
-    // show.
-    const double zoom = static_cast<double>(hrSize) / static_cast<double>(size);
-    const auto shown = static_cast<std::int64_t>(std::lround(static_cast<double>(size) / zoom));
-    CounterRandom random(recipe_.seed, RandomPurpose::Crop, static_cast<std::uint64_t>(batchIndex));
     LoftUpPass teaching = recipe_.pass;
     teaching.training = false;
     at::Tensor affinity;
-    for (std::int64_t c = 0; c < recipe_.crops; ++c) {
-        const auto offset = [&] {
-            return backbone_.patch() * random.below((hrSize - size) / backbone_.patch() + 1);
-        };
-        const std::int64_t x = offset();
-        const std::int64_t y = offset();
+    for (const auto& [crop, part, student] : places) {
         at::Tensor target;
         {
             const c10::NoGradGuard noGrad;
-            const at::Tensor crop = normalised(photo.narrow(2, y, size).narrow(3, x, size));
-            const at::Tensor taught = teacher_->forward(lowResolution(crop), crop, teaching);
+            const at::Tensor seen = normalised(cut(photo, crop));
+            const at::Tensor taught = teacher_->forward(lowResolution(seen), seen, teaching, part);
+            const Rect segmentsAt{crop.x + part.x, crop.y + part.y, part.width, part.height};
             std::vector<at::Tensor> refined;
             for (std::size_t b = 0; b < samples.size(); ++b) {
                 at::Tensor map = taught.select(0, static_cast<std::int64_t>(b));
                 for (const at::Tensor& segments : samples[b].segments)
-                    map = segmentRefine(map,
-                                        segments.narrow(0, y, size).narrow(1, x, size).to(device_),
+                    map = segmentRefine(map, cut(segments, segmentsAt).to(device_),
                                         recipe_.hrMaskAlpha);
                 refined.push_back(map);
             }
-            target = at::upsample_bilinear2d(at::stack(refined), {shown, shown}, false);
+            target =
+                at::upsample_bilinear2d(at::stack(refined), {student.height, student.width}, false);
         }
-        const auto inStudent = [&](std::int64_t position) {
-            return std::min(size - shown, static_cast<std::int64_t>(
-                                              std::lround(static_cast<double>(position) / zoom)));
-        };
-        const at::Tensor region =
-            features.narrow(2, inStudent(y), shown).narrow(3, inStudent(x), shown);
+        const at::Tensor region = cut(
+            features, {student.x - window.x, student.y - window.y, student.width, student.height});
         const at::Tensor difference = affinityLoss(region, target);
-        affinity = c == 0 ? difference : affinity + difference;
+        affinity = affinity.defined() ? affinity + difference : difference;
     }
     affinity = affinity / static_cast<double>(recipe_.crops);
     loss.parts["affinity"] = affinity.item<double>();

@@ -39,10 +39,11 @@ struct UpsamplerRecipe {
     std::vector<std::int64_t> sizes = {
         224}; ///< sides of the input, in pixels: one at random per batch
     LoftUpPass pass = {.training = true};
-    /// Stage 1: side of the window of each photo that high-resolution features are computed for, a
-    /// multiple of the patch; 0: all of it. Keys and values are always the whole photo's tokens, so
-    /// that small windows of large inputs train the attention over as many tokens as it will meet,
-    /// at the price of a small input.
+    /// Side of the window of each photo that high-resolution features are computed for, a multiple
+    /// of the patch; 0: all of it. Keys and values are always the whole photo's tokens, so that
+    /// small windows of large inputs train the attention over as many tokens as it will meet, at
+    /// the price of a small input. Stage 2: the window lies in what the teacher's one crop shows,
+    /// and the teacher too computes that place alone.
     std::int64_t window = 0;
 
     /// Stage 1: the mask-refined target is made of what the backbone sees in the photo shown so

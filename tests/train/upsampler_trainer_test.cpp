@@ -142,6 +142,36 @@ TEST(UpsamplerTrainer, StageTwoBringsTheStudentsAffinitiesToTheTeachers) {
     EXPECT_LT(after.at("total"), before.at("total"));
 }
 
+TEST(UpsamplerTrainer, StageTwoComparesStudentAndTeacherAtTheSamePlaceOfAWindow) {
+    const OneThread oneThread;
+    const PatchColors backbone;
+    const Discs photos(6);
+    UpsamplerTrainer first(toyRecipe(1), backbone, toyStudent(), photos, 1, at::kCPU);
+    meanOf(first, 30);
+    // A crop of the large photo at the input's own size is the input: without masks, student and
+    // teacher are the same network and see the same, so that their affinities differ only where
+    // they are computed at different places.
+    UpsamplerRecipe recipe = toyRecipe(2);
+    recipe.hrSize = recipe.sizes[0];
+    recipe.window = 16;
+    recipe.crops = 1;
+    recipe.frozenNorms = true;
+    recipe.augmentation.masks = false;
+    recipe.learningRate = 1e-12;
+    ASSERT_TRUE(recipe.check(toyPatch));
+    UpsamplerTrainer same(recipe, backbone, first.student().clone(), photos, 1, at::kCPU);
+    EXPECT_LT(meanOf(same, 4).at("affinity"), 1e-9);
+
+    // A larger photo shows more detail; the student comes closer to it.
+    recipe = toyRecipe(2);
+    recipe.window = 16;
+    recipe.crops = 1;
+    UpsamplerTrainer finer(recipe, backbone, first.student().clone(), photos, 1, at::kCPU);
+    const double before = meanOf(finer, 6).at("affinity");
+    meanOf(finer, 40);
+    EXPECT_LT(meanOf(finer, 6).at("affinity"), before);
+}
+
 TEST(UpsamplerTrainer, TheTeacherFollowsOnlyAtItsInterval) {
     const OneThread oneThread;
     const PatchColors backbone;
@@ -212,6 +242,11 @@ TEST(UpsamplerRecipe, ChecksSizesAgainstThePatch) {
     recipe = UpsamplerRecipe::published(2, 16);
     recipe.hrSize = 448;
     EXPECT_FALSE(recipe.check(16));
+    recipe = UpsamplerRecipe::published(2, 16);
+    recipe.window = 64;
+    EXPECT_FALSE(recipe.check(16)); // of two crops
+    recipe.crops = 1;
+    EXPECT_TRUE(recipe.check(16));
     recipe = UpsamplerRecipe::published(1, 16);
     recipe.targetZoom = 3;
     EXPECT_TRUE(recipe.check(16));
