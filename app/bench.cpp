@@ -10,6 +10,8 @@
 #include "core/image/decode.h"
 #include "core/image/normalise.h"
 #include "core/image/prepare.h"
+#include "core/upsample/tf32_upsampler.h"
+#include "core/upsample/tiles.h"
 #include "core/weights/recognise.h"
 #include "core/weights/tensor_file.h"
 
@@ -21,6 +23,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <span>
 
 namespace loftscope::app {
@@ -35,7 +38,7 @@ struct Options {
     std::int64_t patch = 0;
     std::int64_t channels = 384;
     std::string tokens;
-    std::int64_t tile = 64;
+    std::int64_t tile = 0; ///< 0: as suits the device
     std::int64_t repetitions = 3;
     std::int64_t mostTiles = 1 << 30;
     std::vector<std::string> precisions; ///< the common option's where empty
@@ -136,9 +139,17 @@ struct Bench {
 Result<void> runSetting(const Options& options, const Bench& bench, const std::string& precision,
                         CommandContext& context) {
     const auto& [device, backbone, photo, patch, channels, cases] = bench;
-    LOFTSCOPE_TRY(const c10::ScalarType arithmetic, arithmeticNamed(precision));
+    LOFTSCOPE_TRY(const Precision arithmetic, precisionNamed(precision));
+    if (needsGpu(arithmetic) && device.is_cpu())
+        return fail(
+            ErrorCode::Unsupported,
+            fmt::format("Precision {} needs a GPU: use --precisions bf16 or fp32.", precision));
     context.run.progress("measuring the machine", 0);
-    const MachineProbe probe = probeMachine(device, arithmetic);
+    const MachineProbe probe = [&] {
+        std::optional<Tf32Scope> scope;
+        if (arithmetic == Precision::Tf32) scope.emplace();
+        return probeMachine(device, scalarTypeOf(arithmetic));
+    }();
     context.result["machines"].push_back({{"threads", at::get_num_threads()},
                                           {"precision", precision},
                                           {"product_gmac_s", probe.productGmacs},
@@ -227,7 +238,7 @@ Result<void> runSetting(const Options& options, const Bench& bench, const std::s
                           loadUpsampler(key, weights, device, context.run, arithmetic));
             FieldBenchRequest request{.low = low,
                                       .guidance = guidance,
-                                      .tile = options.tile,
+                                      .tile = options.tile > 0 ? options.tile : usualTile(device),
                                       .repetitions = options.repetitions,
                                       .pca = !options.withoutPca,
                                       .mostTiles = options.mostTiles,
@@ -237,7 +248,7 @@ Result<void> runSetting(const Options& options, const Bench& bench, const std::s
                           benchField(*loaded.model, request, context.run));
             nlohmann::ordered_json json = common;
             json["method"] = key;
-            json["precision"] = nameOfArithmetic(loaded.arithmetic);
+            json["precision"] = nameOf(loaded.precision);
             nlohmann::ordered_json stages = nlohmann::ordered_json::array();
             for (const StageTime& time : result.stages)
                 report(key, each, time, stages);
@@ -332,8 +343,9 @@ void addBenchCommand(CommandLine& line) {
                      "Channels of the random features without a backbone")
         ->capture_default_str()
         ->check(CLI::PositiveNumber);
-    command->add_option("--tile", options->tile, "Side of the tiles that are computed at once")
-        ->capture_default_str()
+    command
+        ->add_option("--tile", options->tile,
+                     "Side of the tiles that are computed at once [64, on a GPU 256]")
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{32768}));
     command->add_option("--repeat", options->repetitions, "Repetitions; medians are shown")
         ->capture_default_str()
@@ -346,7 +358,7 @@ void addBenchCommand(CommandLine& line) {
         ->add_option("--precisions", options->precisions,
                      "Several in one run, instead of --precision")
         ->delimiter(',')
-        ->check(CLI::IsMember({"fp32", "bf16", "fp16"}));
+        ->check(CLI::IsMember(precisionNames()));
     command
         ->add_option("--thread-counts", options->threadCounts,
                      "Several in one run, instead of --threads")

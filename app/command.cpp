@@ -2,6 +2,7 @@
 #include "app/command.h"
 
 #include "core/base/guard.h"
+#include "core/upsample/precision.h"
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
@@ -115,10 +116,10 @@ CLI::App* CommandLine::add(const std::string& name, const std::string& descripti
     command
         ->add_option(
             "--precision", options_.precision,
-            "Arithmetic of upsamplers and of training: fp32 (exact), bf16, or fp16 on a GPU")
+            "Arithmetic of upsamplers and of training: fp32 (exact), bf16, or on a GPU tf32, fp16")
         ->capture_default_str()
         ->group("Common")
-        ->check(CLI::IsMember({"fp32", "bf16", "fp16"}));
+        ->check(CLI::IsMember(precisionNames()));
     command->add_flag("--json", options_.json, "Print the result as JSON")->group("Common");
     command->add_flag("--quiet,-q", options_.quiet, "Show no progress")->group("Common");
     command->callback([this, body = std::move(body)] { chosen_ = body; });

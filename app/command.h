@@ -19,7 +19,7 @@ namespace loftscope::app {
 struct CommonOptions {
     std::string device = "auto";    ///< auto | cpu | cuda[:n]
     int threads = 0;                ///< 0: as many as there are cores
-    std::string precision = "fp32"; ///< fp32 | bf16 | fp16
+    std::string precision = "fp32"; ///< fp32 | tf32 | bf16 | fp16
     bool json = false;              ///< the result as JSON on stdout
     bool quiet = false;             ///< no progress
 };

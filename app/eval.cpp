@@ -50,7 +50,7 @@ Result<EvaluatedModels> loadModels(const EvalOptions& options, CommandContext& c
     EvaluatedModels models;
     LOFTSCOPE_TRY(models.device, computeDevice(context.options));
     LOFTSCOPE_TRY(models.methods, evaluatedMethods(options.upsamplers, models.device,
-                                                   arithmeticOf(context.options), context.run));
+                                                   precisionOf(context.options), context.run));
     LOFTSCOPE_TRY(models.backbone, loadBackbone(options.backbone, models.device, {}, context.run));
     context.result["program"] = "loftscope " LOFTSCOPE_VERSION;
     context.result["models"].push_back(modelJson(models.backbone.provenance));

@@ -25,7 +25,7 @@ Result<void> run(const Options& options, CommandContext& context) {
                     "Metrics compare edges with the picture's: give --guidance or --image.");
     LOFTSCOPE_TRY(const FieldMetrics metrics,
                   measureField(*field.field, field.scene.low,
-                               guidanceAt(field.scene, field.field->extent()), options.method.tile,
+                               guidanceAt(field.scene, field.field->extent()), field.tile,
                                context.run));
     context.result["consistency_cosine"] = metrics.consistencyCosine;
     context.result["consistency_error"] = metrics.consistencyError;

@@ -64,7 +64,6 @@ void endWithoutDisplay(QtMsgType type, const QMessageLogContext& /*context*/,
 Result<WindowOptions> windowOptions(const Options& options, const CommandContext& context) {
     WindowOptions window;
     EngineOptions& engine = window.workspace.engine;
-    LOFTSCOPE_CHECK(requireFullPrecision(context.options));
     LOFTSCOPE_TRY(const c10::Device device, computeDevice(context.options));
     engine.device = device.str();
     engine.precision = context.options.precision;

@@ -52,13 +52,11 @@ Result<PcaBasis> basisOf(const Options& options, const FieldOfScene& field, std:
     const auto low = makeGridField(field.scene.low);
     const PcaSource lowSource{low.get(), name("low-res", low->extent())};
     const PcaSource ownSource{field.field.get(), name(field.methodName, field.field->extent())};
-    if (options.basis == "own")
-        return fitPca(std::array{ownSource}, size, options.method.tile, context);
-    if (options.basis == "lowres")
-        return fitPca(std::array{lowSource}, size, options.method.tile, context);
+    if (options.basis == "own") return fitPca(std::array{ownSource}, size, field.tile, context);
+    if (options.basis == "lowres") return fitPca(std::array{lowSource}, size, field.tile, context);
     const std::array both{lowSource, ownSource};
-    return options.basis == "shared" ? fitPca(both, size, options.method.tile, context)
-                                     : fitPcaAsPublished(both, size, options.method.tile, context);
+    return options.basis == "shared" ? fitPca(both, size, field.tile, context)
+                                     : fitPcaAsPublished(both, size, field.tile, context);
 }
 
 /// Scores of the listed components in their order, whitened if asked for.
@@ -104,6 +102,7 @@ Result<void> run(const Options& options, CommandContext& context) {
     if (*std::ranges::min_element(components) < 0)
         return fail(ErrorCode::InvalidArgument, "Components are counted from 0.");
     LOFTSCOPE_TRY(FieldOfScene field, makeField(options.scene, options.method, context));
+    dropPictures(field.scene);
     // Fitting and projecting walk over the same tiles. Of a map that has no room as a whole, the
     // part that has would save little time.
     constexpr std::size_t budgetBytes = std::size_t{512} << 20U;
@@ -119,7 +118,9 @@ Result<void> run(const Options& options, CommandContext& context) {
                                 largest, basis.size() - 1));
     }
     LOFTSCOPE_TRY(const at::Tensor scores,
-                  projectField(basis, *field.field, options.method.tile, context.run));
+                  projectField(basis, *field.field, field.tile, context.run));
+    // Its tables and tiles would leave little room for the colours of a large map.
+    field.field.reset();
 
     const auto metadata = provenanceMetadata(field.scene, field.methodName, field.precision);
     if (namesPicture(options.out)) {

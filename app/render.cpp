@@ -78,7 +78,7 @@ Result<std::vector<ComparedMethod>> loadMethods(const Options& options, c10::Dev
             return fail(ErrorCode::InvalidArgument,
                         fmt::format("The upsampler {} is given twice.", key));
         LOFTSCOPE_TRY(LoadedUpsampler loaded, loadUpsampler(key, weights, device, context.run,
-                                                            arithmeticOf(context.options)));
+                                                            precisionOf(context.options)));
         for (const std::string& warning : loaded.warnings)
             context.warn(warning);
         methods.push_back({key, std::move(loaded)});

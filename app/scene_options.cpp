@@ -136,8 +136,8 @@ void addFieldOptions(CLI::App& command, SceneOptions& scene, MethodOptions& meth
                        "Checkpoint of the upsampler, or a known model's name, where it needs one");
     command
         .add_option("--tile", method.tile,
-                    "Side of the tiles that are computed at once; the result does not depend on it")
-        ->capture_default_str()
+                    "Side of the tiles that are computed at once; the result does not depend on it "
+                    "[64, on a GPU 256]")
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{32768}));
     command.add_option("--features,-f", scene.features,
                        "Low-resolution features, C x h x w (FILE.npy or FILE.safetensors:KEY), "
@@ -153,15 +153,16 @@ void addFieldOptions(CLI::App& command, SceneOptions& scene, MethodOptions& meth
 
 Result<c10::Device> computeDevice(const CommonOptions& options) {
     LOFTSCOPE_TRY(const c10::Device device, deviceNamed(options.device));
-    if (options.precision == "fp16" && device.is_cpu()) {
+    if (needsGpu(precisionOf(options)) && device.is_cpu()) {
         return fail(ErrorCode::Unsupported,
-                    "Precision fp16 needs a GPU: use --precision bf16 or fp32.");
+                    fmt::format("Precision {} needs a GPU: use --precision bf16 or fp32.",
+                                options.precision));
     }
     return device;
 }
 
-c10::ScalarType arithmeticOf(const CommonOptions& options) {
-    return arithmeticNamed(options.precision).value_or(c10::ScalarType::Float);
+Precision precisionOf(const CommonOptions& options) {
+    return precisionNamed(options.precision).value_or(Precision::Fp32);
 }
 
 Result<void> requireFullPrecision(const CommonOptions& options) {
@@ -200,6 +201,7 @@ Result<FieldOfScene> makeField(const SceneOptions& options, const MethodOptions&
     LOFTSCOPE_TRY(const c10::Device device, computeDevice(context.options));
     LOFTSCOPE_TRY(const SceneRequest request, sceneRequest(options, device));
     FieldOfScene result;
+    result.tile = method.tile > 0 ? method.tile : usualTile(device);
     if (method.method == "lowres") {
         if (!method.weights.empty())
             return fail(ErrorCode::InvalidArgument,
@@ -212,20 +214,26 @@ Result<FieldOfScene> makeField(const SceneOptions& options, const MethodOptions&
         LOFTSCOPE_TRY(const auto weights, locateModel(method.weights, placesFor(options)));
         LOFTSCOPE_TRY(const LoadedUpsampler upsampler,
                       loadUpsampler(method.method, weights, device, context.run,
-                                    arithmeticOf(context.options)));
+                                    precisionOf(context.options)));
         LOFTSCOPE_TRY(result.scene, makeScene(request, context.run));
         warnOfFit(result.scene, upsampler);
         if (upsampler.provenance) result.scene.models.push_back(*upsampler.provenance);
         result.scene.warnings.insert(result.scene.warnings.end(), upsampler.warnings.begin(),
                                      upsampler.warnings.end());
         result.methodName = upsampler.model->name();
-        result.precision = nameOfArithmetic(upsampler.arithmetic);
+        result.precision = nameOf(upsampler.precision);
         LOFTSCOPE_TRY(result.field, bindField(result.scene, *upsampler.model, context.run));
     }
     reportScene(result.scene, context);
     context.result["method"] = result.methodName;
     context.result["precision"] = result.precision;
     return result;
+}
+
+void dropPictures(Scene& scene) {
+    scene.picture = {};
+    scene.guidance.picture.reset();
+    scene.input.reset();
 }
 
 Result<std::vector<std::int64_t>> parseIntegers(const std::string& text, std::string_view what) {

@@ -5,6 +5,8 @@
 #include "app/command.h"
 #include "core/base/geometry.h"
 #include "core/pipeline/scene.h"
+#include "core/upsample/precision.h"
+#include "core/upsample/tiles.h"
 
 #include <CLI/CLI.hpp>
 
@@ -35,7 +37,7 @@ struct SceneOptions {
 struct MethodOptions {
     std::string method;
     std::string weights;
-    std::int64_t tile = 64;
+    std::int64_t tile = 0; ///< 0: as suits the device
 };
 
 /// --backbone, --image, --fit, --alpha, --position-rule, --input-size (with the aliases in
@@ -47,11 +49,10 @@ void addBackboneOptions(CLI::App& command, SceneOptions& options,
 void addFieldOptions(CLI::App& command, SceneOptions& scene, MethodOptions& method);
 
 Result<SceneRequest> sceneRequest(const SceneOptions& options, c10::Device device);
-/// The device that --device names. Errors: Unsupported (no such device; fp16 on a CPU).
+/// The device that --device names. Errors: Unsupported (no such device; tf32 or fp16 on a CPU).
 Result<c10::Device> computeDevice(const CommonOptions& options);
 /// What --precision says upsamplers shall compute in.
-c10::ScalarType arithmeticOf(const CommonOptions& options);
-/// "fp32", "bf16", "fp16": the inverse.
+Precision precisionOf(const CommonOptions& options);
 /// For commands without an upsampler: backbones compute in fp32 only.
 Result<void> requireFullPrecision(const CommonOptions& options);
 
@@ -61,7 +62,11 @@ struct FieldOfScene {
     std::string methodName;         ///< as shown: "LoftUp"
     std::string precision = "fp32"; ///< that the method computes in
     std::unique_ptr<FeatureField> field;
+    std::int64_t tile = defaultTile; ///< side of the tiles that it is computed in
 };
+/// Lets go of the pictures, which a bound field does not need: large ones take as much memory as
+/// all else. Sizes and notes stay.
+void dropPictures(Scene& scene);
 /// `method` may also be "lowres": the grid itself as a field.
 Result<FieldOfScene> makeField(const SceneOptions& options, const MethodOptions& method,
                                CommandContext& context);

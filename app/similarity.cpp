@@ -45,7 +45,7 @@ Result<Likeness> likenessToPixel(const Options& options, const MethodOptions& me
                       .what = fmt::format("({}, {})", query.x, query.y),
                       .metadata = {{"pixel", fmt::format("{},{}", query.x, query.y)}},
                       .query = {{"given", {given.x, given.y}}, {"query", {query.x, query.y}}}};
-    LOFTSCOPE_TRY(likeness.map, similarityMap(*field.field, query, method.tile, context));
+    LOFTSCOPE_TRY(likeness.map, similarityMap(*field.field, query, field.tile, context));
     return likeness;
 }
 
@@ -57,7 +57,7 @@ Result<Likeness> likenessToText(const Options& options, const MethodOptions& met
                       .metadata = {{"text", options.text}},
                       .query = options.text};
     const FieldWalk walk = [&](const FeatureField& walked, const auto& each) {
-        forEachTile(walked, wholeOf(walked.extent()), method.tile, "comparing with the text",
+        forEachTile(walked, wholeOf(walked.extent()), field.tile, "comparing with the text",
                     context.run, each);
     };
     LOFTSCOPE_TRY(likeness.map, guarded("comparing with the text", [&] {

@@ -169,9 +169,10 @@ void declareSchedule(CLI::App& command, ScheduleOptions& options) {
 }
 
 Result<TrainingPlace> trainingPlace(const CommonOptions& options, const ScheduleOptions& schedule) {
-    if (options.precision == "fp16") {
+    if (options.precision != "fp32" && options.precision != "bf16") {
         return fail(ErrorCode::InvalidArgument,
-                    "Training in fp16 is not supported: use --precision bf16 or fp32.");
+                    fmt::format("Training in {} is not supported: use --precision bf16 or fp32.",
+                                options.precision));
     }
     TrainingPlace place;
     place.arithmetic = options.precision == "bf16" ? at::kBFloat16 : at::kFloat;

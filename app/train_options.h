@@ -59,7 +59,8 @@ struct TrainingPlace {
 
 /// Joins the processes that torchrun's variables speak of; with several processes and --device auto
 /// or cuda, each takes the GPU of its local rank. `batches`: those of a step, to be shared out.
-/// Errors: InvalidArgument (fp16, variables, batches), those of deviceNamed and ProcessGroup::join.
+/// Errors: InvalidArgument (tf32, fp16, variables, batches), those of deviceNamed and
+/// ProcessGroup::join.
 Result<TrainingPlace> trainingPlace(const CommonOptions& options, const ScheduleOptions& schedule);
 
 /// What previews show: some photos of the data as they are, cut to one size, and how the row of

@@ -3,7 +3,7 @@
 #include "app/commands.h"
 #include "app/scene_options.h"
 #include "core/base/guard.h"
-#include "core/upsample/tiles.h"
+#include "core/upsample/host_tiles.h"
 #include "core/weights/tensor_sink.h"
 
 #include <fmt/format.h>
@@ -21,7 +21,8 @@ struct Options {
 
 Result<void> run(const Options& options, CommandContext& context) {
     LOFTSCOPE_CHECK(checkOutput(options.out, OutputKind::Tensor));
-    LOFTSCOPE_TRY(const FieldOfScene field, makeField(options.scene, options.method, context));
+    LOFTSCOPE_TRY(FieldOfScene field, makeField(options.scene, options.method, context));
+    dropPictures(field.scene);
     const Extent extent = field.field->extent();
     Rect rect = wholeOf(extent);
     if (!options.rect.empty()) {
@@ -40,11 +41,11 @@ Result<void> run(const Options& options, CommandContext& context) {
                                      {field.field->channels(), rect.height, rect.width}, "features",
                                      metadata));
     LOFTSCOPE_CHECK(guarded("upsampling", [&] {
-        forEachTile(*field.field, rect, options.method.tile, "upsampling with " + field.methodName,
-                    context.run, [&](const Rect& tile, const at::Tensor& block) {
-                        sink.write(block.cpu(),
-                                   {tile.x - rect.x, tile.y - rect.y, tile.width, tile.height});
-                    });
+        forEachHostTile(
+            *field.field, tilesOf(rect, field.tile), "upsampling with " + field.methodName,
+            context.run, [&](const Rect& tile, const at::Tensor& block) {
+                sink.write(block, {tile.x - rect.x, tile.y - rect.y, tile.width, tile.height});
+            });
     }));
     LOFTSCOPE_CHECK(sink.finish());
 

@@ -2,6 +2,7 @@
 #include "core/analysis/pca.h"
 
 #include "core/base/guard.h"
+#include "core/upsample/host_tiles.h"
 #include "core/upsample/interpolation.h"
 #include "core/upsample/tiles.h"
 #include "core/weights/matrix_product.h"
@@ -62,6 +63,27 @@ Result<PcaBasis> fitJointly(std::span<const PcaSource> sources, std::int64_t com
     });
 }
 
+/// A field's scores as a field: they are small where they have to leave a device.
+class ProjectedField final : public FeatureField {
+public:
+    ProjectedField(const FeatureField& field, const PcaBasis& basis)
+        : field_(field)
+        , basis_(basis) {}
+    Extent extent() const override { return field_.extent(); }
+    std::int64_t channels() const override { return basis_.size(); }
+    Extent gridExtent() const override { return field_.gridExtent(); }
+    at::Tensor evaluate(const Rect& rect) const override {
+        return projectBlock(basis_, field_.evaluate(rect));
+    }
+    std::optional<at::Tensor> attend(const Pixel& pixel) const override {
+        return field_.attend(pixel);
+    }
+
+private:
+    const FeatureField& field_;
+    const PcaBasis& basis_;
+};
+
 } // namespace
 
 Moments::Moments(std::int64_t channels)
@@ -70,8 +92,11 @@ Moments::Moments(std::int64_t channels)
 
 void Moments::add(const at::Tensor& block) {
     const at::NoGradGuard noGrad;
-    const at::Tensor columns = block.flatten(1).cpu().to(at::kFloat); // C x P
+    const at::Tensor columns = block.flatten(1).to(at::kFloat); // C x P
     if (columns.size(1) == 0) return;
+    // On a GPU the sums stay there: gigabytes of features would have to come over instead.
+    for (at::Tensor* sum : {&sum_, &product_, &origin_})
+        if (sum->defined()) *sum = sum->to(columns.device());
     if (!origin_.defined()) origin_ = columns.mean(1);
     // The sums of a block in fp32, where little cancels because they are taken about the first
     // block's mean; those of all blocks in double. Products in double throughout cost a third of
@@ -84,14 +109,14 @@ void Moments::add(const at::Tensor& block) {
 
 at::Tensor Moments::mean() const {
     if (count_ == 0) return sum_;
-    return origin_ + sum_ / static_cast<double>(count_);
+    return (origin_ + sum_ / static_cast<double>(count_)).cpu();
 }
 
 at::Tensor Moments::secondMoment() const {
     if (count_ == 0) return product_;
     const at::Tensor shift = sum_ / static_cast<double>(count_);
     const at::Tensor covariance = product_ / static_cast<double>(count_) - at::outer(shift, shift);
-    return covariance + at::outer(mean(), mean());
+    return covariance.cpu() + at::outer(mean(), mean());
 }
 
 PcaBasis basisFromMoments(const at::Tensor& mean, const at::Tensor& second,
@@ -148,8 +173,9 @@ Result<PcaBasis> fitPcaAsPublished(std::span<const PcaSource> sources, std::int6
 
 at::Tensor projectBlock(const PcaBasis& basis, const at::Tensor& block) {
     const at::NoGradGuard noGrad;
-    const at::Tensor columns = block.flatten(1).cpu() - basis.mean.unsqueeze(1);
-    return at::matmul(basis.components, columns).view({basis.size(), block.size(1), block.size(2)});
+    const at::Tensor columns = block.flatten(1) - basis.mean.to(block.device()).unsqueeze(1);
+    return at::matmul(basis.components.to(block.device()), columns)
+        .view({basis.size(), block.size(1), block.size(2)});
 }
 
 Result<at::Tensor> projectField(const PcaBasis& basis, const FeatureField& field, std::int64_t tile,
@@ -163,12 +189,11 @@ Result<at::Tensor> projectField(const PcaBasis& basis, const FeatureField& field
     return guarded("projecting onto principal components", [&] {
         at::Tensor scores =
             at::empty({basis.size(), field.extent().height, field.extent().width}, at::kFloat);
-        forEachTile(field, wholeOf(field.extent()), tile, "projecting", context,
-                    [&](const Rect& rect, const at::Tensor& block) {
-                        scores.slice(1, rect.y, rect.bottom())
-                            .slice(2, rect.x, rect.right())
-                            .copy_(projectBlock(basis, block));
-                    });
+        forEachHostTile(
+            ProjectedField(field, basis), tilesOf(wholeOf(field.extent()), tile), "projecting",
+            context, [&](const Rect& rect, const at::Tensor& block) {
+                scores.slice(1, rect.y, rect.bottom()).slice(2, rect.x, rect.right()).copy_(block);
+            });
         return scores;
     });
 }

@@ -14,7 +14,8 @@
 
 namespace loftscope {
 
-/// First and second moments of features, accumulated in double without keeping the features.
+/// First and second moments of features, accumulated in double on the features' device without
+/// keeping them.
 class Moments {
 public:
     explicit Moments(std::int64_t channels);
@@ -22,8 +23,8 @@ public:
     void add(const at::Tensor& block);
     std::int64_t channels() const { return sum_.size(0); }
     std::int64_t count() const { return count_; }
-    at::Tensor mean() const;         ///< C, double
-    at::Tensor secondMoment() const; ///< C x C, double: E[x x^T]
+    at::Tensor mean() const;         ///< C, double, on the CPU
+    at::Tensor secondMoment() const; ///< C x C, double, on the CPU: E[x x^T]
 
 private:
     at::Tensor sum_;     // C
@@ -65,7 +66,7 @@ Result<PcaBasis> fitPcaAsPublished(std::span<const PcaSource> sources, std::int6
 PcaBasis basisFromMoments(const at::Tensor& mean, const at::Tensor& second,
                           std::int64_t components);
 
-/// Scores of a C x h x w block: k x h x w.
+/// Scores of a C x h x w block: k x h x w, on its device.
 at::Tensor projectBlock(const PcaBasis& basis, const at::Tensor& block);
 
 /// Scores of a whole field, k x H x W, computed tile by tile.

@@ -4,13 +4,14 @@
 #include "core/base/guard.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/sigmoid.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 namespace loftscope {
@@ -85,7 +86,9 @@ Result<Image> pcaPicture(const at::Tensor& scores, const PcaBasis& basis,
     return guarded("colouring principal components", [&] {
         const std::array<ScoreRange, 3> ranges = scoreRanges(scores, basis, display);
         // One component after the other: a map of many megapixels has no room for copies of all.
-        at::Tensor bytes = at::empty({scores.size(1), scores.size(2), 3}, at::kByte);
+        std::vector<std::uint8_t> pixels(static_cast<std::size_t>(scores[0].numel()) * 3);
+        const at::Tensor bytes =
+            at::from_blob(pixels.data(), {scores.size(1), scores.size(2), 3}, at::kByte);
         for (std::size_t i = 0; i < 3; ++i) {
             const at::Tensor values = shownScores(scores, basis, display, display.components[i]);
             const double span = ranges[i].high - ranges[i].low;
@@ -104,9 +107,7 @@ Result<Image> pcaPicture(const at::Tensor& scores, const PcaBasis& basis,
             bytes.select(2, static_cast<std::int64_t>(i))
                 .copy_(channel.mul_(255.0).add_(0.5).clamp_(0, 255));
         }
-        const auto* data = bytes.const_data_ptr<std::uint8_t>();
-        return Image({scores.size(1), scores.size(2)},
-                     std::vector<std::uint8_t>(data, data + bytes.numel()));
+        return Image({scores.size(1), scores.size(2)}, std::move(pixels));
     });
 }
 

@@ -5,12 +5,18 @@
 #include "core/analysis/similarity.h"
 #include "core/base/guard.h"
 #include "core/base/memory.h"
+#include "core/base/stop_scope.h"
 #include "core/bench/device_wait.h"
 #include "core/pipeline/seen_part.h"
 #include "core/upsample/tiles.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <exception>
 #include <functional>
+#include <iterator>
+#include <thread>
 
 namespace loftscope {
 
@@ -32,6 +38,8 @@ double loftUpMacsPerPixel(std::int64_t channels, std::int64_t inner, std::int64_
 }
 
 namespace {
+
+constexpr std::int64_t shownComponents = 3;
 
 StageTime timed(const std::string& stage, const FieldBenchRequest& request,
                 const RunContext& context, const std::function<void()>& work) {
@@ -73,6 +81,52 @@ T valueOf(Result<T> result) {
     if (result) return std::move(*result);
     if (result.error().code == ErrorCode::Cancelled) throw Cancelled{};
     throw std::runtime_error(result.error().message);
+}
+
+/// From asking for a stop, `delaySeconds` after the evaluation of `rect` on another thread has
+/// begun, until it has ended.
+Spent timeToStop(const FeatureField& field, const Rect& rect, double delaySeconds) {
+    std::stop_source stop;
+    const std::stop_token token = stop.get_token();
+    std::atomic<bool> begun = false;
+    std::exception_ptr failure;
+    std::thread worker([&] {
+        const StopScope scope(token);
+        begun = true;
+        try {
+            for (;; stopPoint())
+                field.evaluate(rect);
+        } catch (const Cancelled&) {
+        } catch (...) {
+            failure = std::current_exception();
+        }
+    });
+    while (!begun)
+        std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::duration<double>(delaySeconds));
+    const Stopwatch watch;
+    stop.request_stop();
+    worker.join();
+    if (failure) std::rethrow_exception(failure);
+    return watch.elapsed();
+}
+
+std::vector<StageTime> cancelTimes(const FeatureField& field, const Rect& rect, double tileSeconds,
+                                   const RunContext& context) {
+    constexpr int moments = 16;
+    std::vector<double> wall;
+    std::vector<double> processor;
+    for (int i = 0; i < moments; ++i) {
+        context.throwIfStopped();
+        const double share = (i + 0.5) / moments;
+        const Spent spent = timeToStop(field, rect, share * tileSeconds);
+        wall.push_back(spent.wallSeconds);
+        processor.push_back(spent.processorSeconds);
+    }
+    const Spent median{medianOf(wall), medianOf(processor)};
+    const Spent best{std::ranges::min(wall), std::ranges::min(processor)};
+    const Spent worst{std::ranges::max(wall), std::ranges::max(processor)};
+    return {{"cancel", median, best, moments}, {"cancel, worst", worst, worst, moments}};
 }
 
 } // namespace
@@ -117,6 +171,7 @@ Result<FieldBenchResult> benchField(const Upsampler& upsampler, const FieldBench
         add("bind", [&] { field = valueOf(upsampler.bind(request.low, request.guidance)); });
         add("first look", [&] { field->evaluateEvery(wholeOf(extent), coarseStride(extent)); });
         add("first tile", [&] { field->evaluate(central); });
+        const double tileSeconds = result.stages.back().median.wallSeconds;
         addTiles(
             "tiles", [](const Rect&, const at::Tensor&) {}, [] {});
         result.stages.back().gmacs =
@@ -125,7 +180,10 @@ Result<FieldBenchResult> benchField(const Upsampler& upsampler, const FieldBench
             Moments moments(field->channels());
             addTiles(
                 "PCA", [&](const Rect&, const at::Tensor& block) { moments.add(block); },
-                [&] { basisFromMoments(moments.mean(), moments.secondMoment(), 3); });
+                [&] {
+                    basisFromMoments(moments.mean(), moments.secondMoment(),
+                                     std::min<std::int64_t>(shownComponents, field->channels()));
+                });
         }
         if (field->attend(middle)) add("attention", [&] { field->attend(middle); });
         const Extent grid = request.low.extent();
@@ -136,6 +194,23 @@ Result<FieldBenchResult> benchField(const Upsampler& upsampler, const FieldBench
             cosineMap(query, request.low.values);
         });
         if (before > 0) result.peakBytes = peakResidentBytes() - before;
+        std::ranges::move(cancelTimes(*field, central, tileSeconds, context),
+                          std::back_inserter(result.stages));
+        field.reset();
+        const Rect quarter{extent.width / 2 - width / 4, extent.height / 2 - height / 4,
+                           std::max<std::int64_t>(width / 2, 1),
+                           std::max<std::int64_t>(height / 2, 1)};
+        add("first visible tile", [&] {
+            const auto fresh = valueOf(upsampler.bind(request.low, request.guidance));
+            const at::Tensor look = fresh->evaluateEvery(wholeOf(extent), coarseStride(extent));
+            Moments moments(fresh->channels());
+            moments.add(look);
+            const PcaBasis basis =
+                basisFromMoments(moments.mean(), moments.secondMoment(),
+                                 std::min<std::int64_t>(shownComponents, fresh->channels()));
+            projectBlock(basis, look);
+            projectBlock(basis, fresh->evaluate(quarter));
+        });
         return result;
     });
 }

@@ -6,6 +6,7 @@
 #include "core/base/run_context.h"
 #include "core/bench/stopwatch.h"
 #include "core/upsample/feature_field.h"
+#include "core/upsample/tiles.h"
 
 #include <c10/core/Device.h>
 
@@ -31,7 +32,7 @@ double medianOf(std::vector<double> values);
 struct FieldBenchRequest {
     FeatureGrid low;
     Guidance guidance;
-    std::int64_t tile = 64;
+    std::int64_t tile = defaultTile;
     std::int64_t repetitions = 3;
     bool pca = true; ///< also fit a PCA to the whole field
     /// Of a map of more tiles only so many, evenly spread, are computed, and times scaled up.
@@ -49,7 +50,10 @@ struct FieldBenchResult {
 
 /// Stages: "bind", "first look" (every so many pixels of the map), "first tile" (in the middle),
 /// "tiles" (all, thrown away), "PCA" (all tiles and the fit), "attention" and "low-res similarity"
-/// of the pixel in the middle. Errors: those of binding, OutOfMemory, Cancelled.
+/// of the pixel in the middle, "cancel" and "cancel, worst" (from asking for a stop, at several
+/// moments within a tile, until the tile has ended), "first visible tile" (as the window comes to
+/// it: binding, the first look, a basis fitted on that, colours of a quarter of a tile). Errors:
+/// those of binding, OutOfMemory, Cancelled.
 Result<FieldBenchResult> benchField(const Upsampler& upsampler, const FieldBenchRequest& request,
                                     const RunContext& context);
 

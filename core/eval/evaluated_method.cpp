@@ -10,8 +10,7 @@
 namespace loftscope {
 
 Result<std::vector<EvaluatedMethod>> evaluatedMethods(const std::vector<std::string>& texts,
-                                                      c10::Device device,
-                                                      c10::ScalarType arithmetic,
+                                                      c10::Device device, Precision precision,
                                                       const RunContext& context) {
     std::vector<EvaluatedMethod> methods;
     for (const std::string& text : texts) {
@@ -33,7 +32,7 @@ Result<std::vector<EvaluatedMethod>> evaluatedMethods(const std::vector<std::str
             // Methods without weights compute in fp32 anyway, which needs no warning here.
             LOFTSCOPE_TRY(LoadedUpsampler loaded,
                           loadUpsampler(key, weights, device, context,
-                                        weights.empty() ? c10::ScalarType::Float : arithmetic));
+                                        weights.empty() ? Precision::Fp32 : precision));
             if (method.name.empty()) method.name = titleOf(*loaded.model);
             method.upsampler = std::move(loaded.model);
             method.provenance = std::move(loaded.provenance);

@@ -31,11 +31,11 @@ struct EvaluatedMethod {
 
 /// `METHOD`, `METHOD=WEIGHTS` or `NAME:METHOD=WEIGHTS`, where METHOD is "lowres" or one of
 /// upsamplerMethods() and NAME is what tables call it. Methods with weights compute in
-/// `arithmetic`. Errors: those of loadUpsampler, InvalidArgument (a name that occurs twice).
-Result<std::vector<EvaluatedMethod>>
-evaluatedMethods(const std::vector<std::string>& texts, c10::Device device,
-                 c10::ScalarType arithmetic = c10::ScalarType::Float,
-                 const RunContext& context = {});
+/// `precision`. Errors: those of loadUpsampler, InvalidArgument (a name that occurs twice).
+Result<std::vector<EvaluatedMethod>> evaluatedMethods(const std::vector<std::string>& texts,
+                                                      c10::Device device,
+                                                      Precision precision = Precision::Fp32,
+                                                      const RunContext& context = {});
 
 /// The method's field over a picture. Errors: those of Upsampler::bind.
 Result<std::unique_ptr<FeatureField>> fieldOf(const EvaluatedMethod& method, const FeatureGrid& low,

@@ -591,9 +591,9 @@ private:
     /// Reduced precision is said wherever it is seen.
     std::string precisionText(const std::string& key) const {
         const ComparedMethod* const method = methodOf(key);
-        return method == nullptr || method->upsampler.arithmetic == c10::ScalarType::Float
+        return method == nullptr || method->upsampler.precision == Precision::Fp32
                    ? std::string()
-                   : ", " + nameOfArithmetic(method->upsampler.arithmetic);
+                   : ", " + nameOf(method->upsampler.precision);
     }
 
     Result<const FeatureField*> fieldOf(const std::string& key) {

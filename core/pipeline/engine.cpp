@@ -309,9 +309,9 @@ struct Engine::State {
     Result<LoadedUpsampler> load(const std::string& method, const std::filesystem::path& weights,
                                  c10::Device where, const RunContext& context) const {
         // Methods without weights have one arithmetic and would only warn.
-        LOFTSCOPE_TRY(const c10::ScalarType arithmetic,
-                      arithmeticNamed(weights.empty() ? "fp32" : options.precision));
-        return loadUpsampler(method, weights, where, context, arithmetic);
+        LOFTSCOPE_TRY(const Precision precision,
+                      precisionNamed(weights.empty() ? "fp32" : options.precision));
+        return loadUpsampler(method, weights, where, context, precision);
     }
 
     Result<std::shared_ptr<const Scene>> openScene() const {
@@ -693,9 +693,8 @@ struct Engine::State {
         const auto loaded = upsamplers.find(method);
         callback(id, FieldBegun{request, name, field->extent(), options.tile,
                                 static_cast<int>(given ? basis.size() : components),
-                                nameOfArithmetic(loaded == upsamplers.end()
-                                                     ? c10::ScalarType::Float
-                                                     : loaded->second.arithmetic)});
+                                nameOf(loaded == upsamplers.end() ? Precision::Fp32
+                                                                  : loaded->second.precision)});
         const bool large = isLarge(method, *field);
         dropSeen([&](const MapRequest& map) { return slotOf(map) == slotOf(request); });
         const auto first = coarseOf(method, *field, context);
@@ -715,6 +714,16 @@ struct Engine::State {
                 preview = basisFromMoments(some.mean(), some.secondMoment(), components);
                 told(*preview, true);
                 sendCoarse(*preview);
+                // Of a small map a tile is a large share: where the user looks, a quarter of one
+                // comes first.
+                const Extent extent = field->extent();
+                const std::vector<Rect> quarters =
+                    tilesOf(wholeOf(extent), std::max<std::int64_t>(options.tile / 2, 1));
+                const Rect quarter = *std::ranges::min_element(quarters, {}, farnessIn(extent));
+                forEachTile(*field, {quarter}, "a first look", context,
+                            [&](const Rect& rect, const at::Tensor& block) {
+                                send(*preview, rect, block);
+                            });
             }
             LOFTSCOPE_TRY(
                 const Moments* const all,

@@ -56,7 +56,7 @@ ModelDescription describe(const LoadedBackbone& backbone, const std::string& dev
 ModelDescription describe(const LoadedUpsampler& upsampler, const std::string& device) {
     ModelDescription description =
         describe(upsampler.provenance.value_or(ModelProvenance{}), device);
-    description.precision = nameOfArithmetic(upsampler.arithmetic);
+    description.precision = nameOf(upsampler.precision);
     return description;
 }
 

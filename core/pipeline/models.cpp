@@ -4,6 +4,7 @@
 #include "core/backbone/torchscript.h"
 #include "core/store/model_places.h"
 #include "core/text/text_tower.h"
+#include "core/upsample/tf32_upsampler.h"
 #include "core/weights/recognise_families.h"
 #include "core/weights/tensor_file.h"
 
@@ -12,7 +13,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <charconv>
 #ifndef LOFTSCOPE_COMPUTE_ONLY // no OpenSSL there
@@ -159,7 +159,7 @@ std::string titleOf(const Upsampler& upsampler) {
 
 Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesystem::path& weights,
                                       c10::Device device, const RunContext& context,
-                                      c10::ScalarType arithmetic) {
+                                      Precision precision) {
     const auto& methods = upsamplerMethods();
     const auto known = std::ranges::find(methods, method, &UpsamplerMethod::name);
     if (known == methods.end()) {
@@ -182,7 +182,7 @@ Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesy
     }
     LoadedUpsampler loaded;
     const auto warnOfPrecision = [&] {
-        if (arithmetic != c10::ScalarType::Float)
+        if (precision != Precision::Fp32)
             loaded.warnings.push_back(
                 fmt::format("The method {} computes in fp32 whatever the precision.", method));
     };
@@ -197,37 +197,19 @@ Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesy
     if (!candidate)
         return std::unexpected(notWanted(file, fmt::format("weights of {}", known->title)));
     loaded.warnings = warningsOf(file, candidate->identity);
-    if (candidate->anyArithmetic) {
-        loaded.arithmetic = arithmetic;
-    } else {
+    if (!candidate->anyArithmetic) {
         warnOfPrecision();
+    } else if (precision == Precision::Tf32 && device.is_cpu()) {
+        loaded.warnings.push_back("Only a GPU has TF32: computing in fp32.");
+    } else {
+        loaded.precision = precision;
     }
-    LOFTSCOPE_TRY(loaded.model, candidate->build(device, loaded.arithmetic));
+    LOFTSCOPE_TRY(auto model, candidate->build(device, scalarTypeOf(loaded.precision)));
+    if (loaded.precision == Precision::Tf32) model = makeTf32Upsampler(std::move(model));
+    loaded.model = std::move(model);
     loaded.provenance =
         ModelProvenance{"upsampler", candidate->identity.name, path, file.sha256, trainedFor(file)};
     return loaded;
-}
-
-namespace {
-
-constexpr std::array<std::pair<std::string_view, c10::ScalarType>, 3> arithmetics{
-    {{"fp32", c10::ScalarType::Float},
-     {"bf16", c10::ScalarType::BFloat16},
-     {"fp16", c10::ScalarType::Half}}};
-
-} // namespace
-
-Result<c10::ScalarType> arithmeticNamed(std::string_view name) {
-    for (const auto& [known, type] : arithmetics)
-        if (known == name) return type;
-    return fail(ErrorCode::InvalidArgument,
-                fmt::format("There is no precision '{}': choose fp32, bf16 or fp16.", name));
-}
-
-std::string nameOfArithmetic(c10::ScalarType arithmetic) {
-    for (const auto& [name, type] : arithmetics)
-        if (type == arithmetic) return std::string(name);
-    return "unknown";
 }
 
 Result<c10::Device> deviceNamed(const std::string& name) {

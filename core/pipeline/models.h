@@ -8,11 +8,11 @@
 #include "core/base/run_context.h"
 #include "core/pipeline/trained_for.h"
 #include "core/upsample/feature_field.h"
+#include "core/upsample/precision.h"
 #include "core/upsample/upsampler_methods.h"
 #include "core/weights/recognise.h"
 
 #include <c10/core/Device.h>
-#include <c10/core/ScalarType.h>
 
 #include <filesystem>
 #include <memory>
@@ -73,23 +73,19 @@ struct LoadedUpsampler {
     std::shared_ptr<const Upsampler> model;
     std::optional<ModelProvenance> provenance; ///< nothing for methods without weights
     std::vector<std::string> warnings;
-    c10::ScalarType arithmetic = c10::ScalarType::Float; ///< what it computes in
+    Precision precision = Precision::Fp32; ///< what it computes in
 };
 
 /// The method's name as a heading: "Bilinear", "LoftUp".
 std::string titleOf(const Upsampler& upsampler);
 
 /// `method`: one of upsamplerMethods(); `weights`, a file or a known model's name, is empty for
-/// methods without any. `arithmetic` is a wish: a method that has only fp32 computes in that and
-/// warns. Errors: InvalidArgument (unknown method, weights missing or superfluous), those of
-/// reading the file, Mismatch (a file of another kind).
+/// methods without any. `precision` is a wish: a method (or, for TF32, a device) that has only fp32
+/// computes in that and warns. Errors: InvalidArgument (unknown method, weights missing or
+/// superfluous), those of reading the file, Mismatch (a file of another kind).
 Result<LoadedUpsampler> loadUpsampler(std::string_view method, const std::filesystem::path& weights,
                                       c10::Device device, const RunContext& context = {},
-                                      c10::ScalarType arithmetic = c10::ScalarType::Float);
-
-/// "fp32", "bf16", "fp16" -> the type. Errors: InvalidArgument.
-Result<c10::ScalarType> arithmeticNamed(std::string_view name);
-std::string nameOfArithmetic(c10::ScalarType arithmetic);
+                                      Precision precision = Precision::Fp32);
 
 /// "auto", "cpu", "cuda", "cuda:1" -> a device that exists. Errors: Unsupported with what to do.
 Result<c10::Device> deviceNamed(const std::string& name);

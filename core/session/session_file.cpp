@@ -7,8 +7,10 @@
 #include "core/base/json_fields.h"
 #include "core/base/sha256.h"
 #include "core/figure/figure_file.h"
+#include "core/upsample/precision.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -256,8 +258,8 @@ Result<Session> sessionFromText(std::string_view text, const fs::path& folder,
         fields.complain("output_size", "0 to 32768 pixels");
     fields.read("device", session.device);
     fields.read("precision", session.precision);
-    if (session.precision != "fp32" && session.precision != "bf16" && session.precision != "fp16")
-        fields.complain("precision", "one of fp32, bf16, fp16");
+    if (!precisionNamed(session.precision))
+        fields.complain("precision", fmt::format("one of {}", fmt::join(precisionNames(), ", ")));
     for (const ordered_json* const each : fields.elements("panes")) {
         SessionPane pane;
         std::string show;

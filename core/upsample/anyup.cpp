@@ -21,6 +21,7 @@
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/var_mean.h>
 #include <ATen/ops/zeros.h>
@@ -205,13 +206,19 @@ public:
     Extent gridExtent() const override { return low_.extent(); }
 
     at::Tensor evaluate(const Rect& rect) const override {
-        const at::NoGradGuard noGrad;
-        const Attention attention = attentionOf(rect, smallestConvolved);
-        const at::Tensor values = low_.values.slice(1, attention.rows.begin, attention.rows.end)
-                                      .slice(2, attention.columns.begin, attention.columns.end)
-                                      .flatten(1); // C x n
-        return at::matmul(values, attention.weights.mean(0).t())
-            .view({channels(), rect.height, rect.width});
+        return evaluated(rect, smallestConvolved);
+    }
+
+    at::Tensor evaluateEvery(const Rect& rect, std::int64_t stride) const override {
+        if (stride == 1) return evaluate(rect);
+        // Row by row, with no more rows around than the convolution needs.
+        std::vector<at::Tensor> rows;
+        for (std::int64_t y = rect.y; y < rect.bottom(); y += stride)
+            rows.push_back(evaluated({rect.x, y, rect.width, 1}, 1)
+                               .select(1, 0)
+                               .slice(1, 0, rect.width, stride)
+                               .clone());
+        return at::stack(rows, 1);
     }
 
     std::optional<at::Tensor> attend(const Pixel& pixel) const override {
@@ -228,6 +235,17 @@ public:
     }
 
 private:
+    /// The convolution runs over at least `convolvedSide` pixels each way.
+    at::Tensor evaluated(const Rect& rect, std::int64_t convolvedSide) const {
+        const at::NoGradGuard noGrad;
+        const Attention attention = attentionOf(rect, convolvedSide);
+        const at::Tensor values = low_.values.slice(1, attention.rows.begin, attention.rows.end)
+                                      .slice(2, attention.columns.begin, attention.columns.end)
+                                      .flatten(1); // C x n
+        return at::matmul(values, attention.weights.mean(0).t())
+            .view({channels(), rect.height, rect.width});
+    }
+
     /// Attention of a rectangle's pixels over the block of tokens that they see together.
     struct Attention {
         PoolSpan rows;

@@ -9,16 +9,15 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
+#include <numeric>
+#include <set>
 #include <span>
-#include <unordered_map>
 
 namespace loftscope {
 
@@ -26,7 +25,6 @@ namespace {
 
 constexpr std::int64_t dims = 5; // row, column, red, green, blue
 constexpr std::int64_t taps = 9;
-constexpr std::size_t mostLevels = 256;
 /// Channels that are summed together: of that many, the tables' rows stay in the second cache.
 constexpr std::int64_t channelsAtOnce = 64;
 
@@ -38,32 +36,6 @@ std::int64_t sideOf(std::int64_t position, std::int64_t length) {
 /// Whether a step of -1, 0 or 1 leaves the picture from there.
 bool beyond(std::int64_t side, std::int64_t step) {
     return ((side & 1) != 0 && step < 0) || ((side & 2) != 0 && step > 0);
-}
-
-/// Which of its distinct values every pixel of a channel has. Nothing if there are more than 256.
-struct Levels {
-    std::vector<float> values;
-    std::vector<std::uint8_t> index;
-};
-
-std::optional<Levels> levelsOf(const at::Tensor& channel) {
-    const at::Tensor flat = channel.contiguous();
-    const auto* pixels = flat.const_data_ptr<float>();
-    const std::int64_t count = flat.numel();
-    Levels levels;
-    levels.index.resize(static_cast<std::size_t>(count));
-    std::unordered_map<std::uint32_t, std::uint8_t> known;
-    for (std::int64_t i = 0; i < count; ++i) {
-        const auto bits = std::bit_cast<std::uint32_t>(pixels[i]);
-        auto found = known.find(bits);
-        if (found == known.end()) {
-            if (levels.values.size() == mostLevels) return std::nullopt;
-            found = known.emplace(bits, static_cast<std::uint8_t>(levels.values.size())).first;
-            levels.values.push_back(pixels[i]);
-        }
-        levels.index[static_cast<std::size_t>(i)] = found->second;
-    }
-    return levels;
 }
 
 /// n x (sines, cosines) of a table of 2 x n x frequencies.
@@ -79,20 +51,15 @@ CoordinateConvolution::create(const CoordinateEncoder& encoder,
                               const UnitRangePicture& picture, const LayerNorm& norm,
                               const at::Tensor& weight, const at::Tensor& bias) {
     const at::NoGradGuard noGrad;
-    const at::Tensor& given = picture.given();
-    if (!given.is_cpu()) return std::nullopt;
+    const std::optional<PictureLevels>& levels = picture.levels();
+    if (!levels) return std::nullopt;
     CoordinateConvolution made;
-    made.extent_ = {given.size(1), given.size(2)};
+    made.levels_ = levels->index;
+    made.extent_ = {made.levels_.size(1), made.levels_.size(2)};
     made.channels_ = weight.size(0);
     made.stride_ = paddedTo16(made.channels_);
     made.normed_ = encoder.channels();
     made.eps_ = norm.eps;
-    std::array<Levels, 3> levels;
-    for (std::int64_t c = 0; c < 3; ++c) {
-        auto found = levelsOf(given.select(0, c));
-        if (!found) return std::nullopt;
-        levels[static_cast<std::size_t>(c)] = std::move(*found);
-    }
 
     const std::int64_t frequencies = coordinates.row.size(2);
     const std::int64_t waves = 2 * dims * frequencies; // sines and cosines; colours follow
@@ -153,18 +120,17 @@ CoordinateConvolution::create(const CoordinateEncoder& encoder,
     made.rowSums_ = sumsOf(ofRows);
     made.columnSums_ = sumsOf(ofColumns);
     for (std::int64_t c = 0; c < 3; ++c) {
-        Levels& own = levels[static_cast<std::size_t>(c)];
-        const auto count = static_cast<std::int64_t>(own.values.size());
+        const at::Tensor& own = levels->values[static_cast<std::size_t>(c)];
+        const std::int64_t count = own.size(0);
         // The encoder itself codes the levels, in a picture of one row: the roundings are its own.
         at::Tensor strip = at::zeros({3, 1, count});
-        strip[c][0].copy_(picture.scaled(c, at::tensor(own.values)));
+        strip[c][0].copy_(picture.scaled(c, own));
         const Extent line{1, count};
         const at::Tensor coded = encoder.encode(encoder.tables(line), strip, wholeOf(line))
                                      .index_select(1, channelsOfDim(2 + c));
         made.colors_[static_cast<std::size_t>(c)] =
             linearProduct(withMean(coded), layerOf(2 + c), {}).contiguous();
         made.colorSums_[static_cast<std::size_t>(c)] = sumsOf(coded);
-        made.levels_[static_cast<std::size_t>(c)] = std::move(own.index);
     }
     return made;
 }
@@ -177,7 +143,8 @@ GivingPixel CoordinateConvolution::givingPixel(const Pixel& pixel) const {
     GivingPixel giving;
     for (std::size_t c = 0; c < 3; ++c) {
         const std::size_t level =
-            levels_[c][static_cast<std::size_t>(pixel.y * extent_.width + pixel.x)];
+            levels_.const_data_ptr<std::uint8_t>()[static_cast<std::int64_t>(c) * extent_.area() +
+                                                   pixel.y * extent_.width + pixel.x];
         value += colorSums_[c][level].value;
         square += colorSums_[c][level].square;
         giving.colors[c] =
@@ -189,20 +156,36 @@ GivingPixel CoordinateConvolution::givingPixel(const Pixel& pixel) const {
     return giving;
 }
 
+const float* CoordinateConvolution::LineTable::of(std::int64_t line) const {
+    const auto found = std::ranges::lower_bound(lines, line);
+    const auto index = found == lines.end() ? found - lines.begin() - 1 : found - lines.begin();
+    return values.const_data_ptr<float>() + index * values.size(1);
+}
+
+CoordinateConvolution::LineTable CoordinateConvolution::tableOf(std::vector<std::int64_t> lines,
+                                                                const at::Tensor& features,
+                                                                const at::Tensor& weight) {
+    const at::Tensor chosen = features.index_select(0, at::tensor(lines));
+    return {std::move(lines), linearProduct(chosen, weight, {}).contiguous()};
+}
+
 void CoordinateConvolution::evaluate(const Rect& rect, NeighbourTarget target,
                                      std::int64_t pitch) const {
     const Rect seen = grown(rect, 1, extent_);
-    const at::Tensor rows =
-        linearProduct(features_.row.narrow(0, seen.y, seen.height), rowWeight_, {}).contiguous();
-    const at::Tensor columns =
-        linearProduct(features_.column.narrow(0, seen.x, seen.width), columnWeight_, {})
-            .contiguous();
-    const auto tableRow = [&](const at::Tensor& table, std::int64_t index) {
-        // Beyond the picture any will do: it is weighted with 0.
-        return table.const_data_ptr<float>() +
-               std::clamp<std::int64_t>(index, 0, table.size(0) - 1) * taps * stride_;
+    const auto linesFrom = [](std::int64_t first, std::int64_t count) {
+        std::vector<std::int64_t> lines(static_cast<std::size_t>(count));
+        std::iota(lines.begin(), lines.end(), first);
+        return lines;
     };
+    evaluate(rect, tableOf(linesFrom(seen.y, seen.height), features_.row, rowWeight_),
+             tableOf(linesFrom(seen.x, seen.width), features_.column, columnWeight_), target,
+             pitch);
+}
 
+void CoordinateConvolution::evaluate(const Rect& rect, const LineTable& rows,
+                                     const LineTable& columns, NeighbourTarget target,
+                                     std::int64_t pitch) const {
+    const Rect seen = grown(rect, 1, extent_);
     // The rectangle and one pixel around it, whether the picture has it or not.
     const auto framedWidth = static_cast<std::size_t>(rect.width + 2);
     GivingPixel beyondPicture;
@@ -216,7 +199,7 @@ void CoordinateConvolution::evaluate(const Rect& rect, NeighbourTarget target,
                    static_cast<std::size_t>(x - rect.x + 1)] = givingPixel({x, y});
     std::vector<const float*> columnRows;
     for (std::int64_t x = rect.x - 1; x <= rect.right(); ++x)
-        columnRows.push_back(tableRow(columns, x - seen.x));
+        columnRows.push_back(columns.of(x));
 
     std::vector<const float*> start(static_cast<std::size_t>(rect.width));
     for (std::int64_t first = 0; first < stride_; first += channelsAtOnce) {
@@ -229,7 +212,7 @@ void CoordinateConvolution::evaluate(const Rect& rect, NeighbourTarget target,
             NeighbourRow row{.rows = {}, .columns = columnRows, .given = {}, .start = start};
             for (std::size_t dy = 0; dy < 3; ++dy) {
                 const std::int64_t framedY = y - rect.y + static_cast<std::int64_t>(dy);
-                row.rows[dy] = tableRow(rows, rect.y - 1 + framedY - seen.y);
+                row.rows[dy] = rows.of(rect.y - 1 + framedY);
                 row.given[dy] = std::span(pixels).subspan(
                     static_cast<std::size_t>(framedY) * framedWidth, framedWidth);
             }
@@ -258,6 +241,36 @@ at::Tensor CoordinateConvolution::evaluateHalf(const Rect& rect) const {
              {channels_, nullptr,
               result[inside.y - rect.y][inside.x - rect.x].mutable_data_ptr<c10::BFloat16>()},
              rect.width * stride_);
+    return result;
+}
+
+at::Tensor CoordinateConvolution::evaluateAround(std::span<const Pixel> pixels) const {
+    const at::NoGradGuard noGrad;
+    constexpr std::int64_t side = 3;
+    std::set<std::int64_t> rows;
+    std::set<std::int64_t> columns;
+    for (const Pixel& pixel : pixels) {
+        const Rect seen = grown({pixel.x, pixel.y, 1, 1}, 2, extent_);
+        for (std::int64_t y = seen.y; y < seen.bottom(); ++y)
+            rows.insert(y);
+        for (std::int64_t x = seen.x; x < seen.right(); ++x)
+            columns.insert(x);
+    }
+    // One product for all pixels: their rows and columns are often the same.
+    const LineTable rowTable = tableOf({rows.begin(), rows.end()}, features_.row, rowWeight_);
+    const LineTable columnTable =
+        tableOf({columns.begin(), columns.end()}, features_.column, columnWeight_);
+    at::Tensor result =
+        at::zeros({static_cast<std::int64_t>(pixels.size()), side * side, channels_});
+    auto* values = result.mutable_data_ptr<float>();
+    for (const Pixel& pixel : pixels) {
+        const Rect inside = grown({pixel.x, pixel.y, 1, 1}, 1, extent_);
+        const std::int64_t first =
+            (inside.y - pixel.y + 1) * side + inside.x - pixel.x + 1; // of its 9 places
+        evaluate(inside, rowTable, columnTable, {channels_, values + first * channels_, nullptr},
+                 side * channels_);
+        values += side * side * channels_;
+    }
     return result;
 }
 

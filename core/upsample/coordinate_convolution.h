@@ -16,15 +16,15 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace loftscope {
 
 class CoordinateConvolution {
 public:
-    /// Tables for one picture. `picture`: on the CPU. `norm`: the
-    /// LayerNorm over the encoder's channels. `weight`: D x channels x 3 x 3, `bias`: D, fp32.
-    /// Nothing if a channel of the picture has more than 256 levels.
+    /// Tables for one picture. `norm`: the LayerNorm over the encoder's channels. `weight`: D x
+    /// channels x 3 x 3, `bias`: D, fp32. Nothing if the picture has too many levels.
     static std::optional<CoordinateConvolution>
     create(const CoordinateEncoder& encoder, const CoordinateEncoder::Tables& coordinates,
            const UnitRangePicture& picture, const LayerNorm& norm, const at::Tensor& weight,
@@ -36,13 +36,28 @@ public:
     /// The same in bf16 for the pixels of `rect` that lie in the picture, which it may exceed: h x
     /// w x D, D padded to a multiple of 16; 0 beyond the picture.
     at::Tensor evaluateHalf(const Rect& rect) const;
+    /// For single pixels that lie apart: each with its 8 neighbours, n x 9 x D, fp32; 0 beyond the
+    /// picture.
+    at::Tensor evaluateAround(std::span<const Pixel> pixels) const;
 
 private:
     CoordinateConvolution() = default;
 
+    /// What some rows (or columns) of the picture give to their neighbours.
+    struct LineTable {
+        std::vector<std::int64_t> lines; ///< which, rising
+        at::Tensor values;               ///< lines x (9 * stride)
+        /// Of a line that is not there: any, since beyond the picture it is weighted with 0.
+        const float* of(std::int64_t line) const;
+    };
+    static LineTable tableOf(std::vector<std::int64_t> lines, const at::Tensor& features,
+                             const at::Tensor& weight);
+
     /// The pixels of `rect`, which lies in the picture; picture rows of results are `pitch` values
     /// apart.
     void evaluate(const Rect& rect, NeighbourTarget target, std::int64_t pitch) const;
+    void evaluate(const Rect& rect, const LineTable& rows, const LineTable& columns,
+                  NeighbourTarget target, std::int64_t pitch) const;
     GivingPixel givingPixel(const Pixel& pixel) const;
 
     Extent extent_;
@@ -63,8 +78,8 @@ private:
     std::vector<Sums> rowSums_;
     std::vector<Sums> columnSums_;
     std::array<std::vector<Sums>, 3> colorSums_;
-    std::array<std::vector<std::uint8_t>, 3> levels_; ///< H x W: which level a pixel has
-    std::int64_t normed_ = 0;                         ///< channels under the norm
+    at::Tensor levels_;       ///< 3 x H x W, uint8: which level a pixel has
+    std::int64_t normed_ = 0; ///< channels under the norm
     double eps_ = 0;
 };
 

@@ -41,9 +41,11 @@ at::Tensor scaleToUnitRange(const at::Tensor& picture) {
 }
 
 UnitRangePicture::UnitRangePicture(const at::Tensor& picture)
-    : picture_(picture)
-    , low_(picture.amin({1, 2}, true))
-    , range_((picture.amax({1, 2}, true) - low_).clamp_min(1e-4)) {}
+    : levels_(levelsOf(picture)) {
+    if (!levels_) picture_ = picture;
+    low_ = picture.amin({1, 2}, true);
+    range_ = (picture.amax({1, 2}, true) - low_).clamp_min(1e-4);
+}
 
 at::Tensor UnitRangePicture::scaled(std::int64_t channel, const at::Tensor& values) const {
     // A true division, as in the reference: multiplying by the reciprocal rounds differently.
@@ -51,7 +53,15 @@ at::Tensor UnitRangePicture::scaled(std::int64_t channel, const at::Tensor& valu
 }
 
 at::Tensor UnitRangePicture::scaled(const Rect& rect) const {
-    const at::Tensor part = picture_.slice(1, rect.y, rect.bottom()).slice(2, rect.x, rect.right());
+    const at::Tensor& all = levels_ ? levels_->index : picture_;
+    at::Tensor part = all.slice(1, rect.y, rect.bottom()).slice(2, rect.x, rect.right());
+    if (levels_) {
+        std::vector<at::Tensor> channels;
+        for (std::size_t c = 0; c < 3; ++c)
+            channels.push_back(levels_->values[c].index_select(
+                0, part.select(0, static_cast<std::int64_t>(c)).flatten().to(at::kInt)));
+        part = at::stack(channels).view({3, rect.height, rect.width});
+    }
     return (part - low_).div_(range_).sub_(0.5);
 }
 

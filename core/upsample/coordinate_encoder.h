@@ -5,10 +5,12 @@
 #pragma once
 
 #include "core/base/geometry.h"
+#include "core/upsample/picture_levels.h"
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace loftscope {
@@ -24,21 +26,22 @@ std::vector<float> encoderFrequencies(std::int64_t count);
 /// all its pixels. `picture`: 3 x H x W fp32; the result has the same shape.
 at::Tensor scaleToUnitRange(const at::Tensor& picture);
 
-/// The same for parts of a large picture, which is kept as it is.
+/// The same for parts of a large picture, which is kept as its levels where it has few.
 class UnitRangePicture {
 public:
     explicit UnitRangePicture(const at::Tensor& picture);
-    /// 3 x H x W, as given.
-    const at::Tensor& given() const { return picture_; }
+    /// Of the picture as given; nothing where it has too many.
+    const std::optional<PictureLevels>& levels() const { return levels_; }
     /// Scales values of a channel: n to n.
     at::Tensor scaled(std::int64_t channel, const at::Tensor& values) const;
     /// The scaled pixels of `rect`: 3 x h x w.
     at::Tensor scaled(const Rect& rect) const;
 
 private:
-    at::Tensor picture_;
-    at::Tensor low_;   // 3 x 1 x 1
-    at::Tensor range_; // 3 x 1 x 1
+    std::optional<PictureLevels> levels_;
+    at::Tensor picture_; // undefined where there are levels
+    at::Tensor low_;     // 3 x 1 x 1
+    at::Tensor range_;   // 3 x 1 x 1
 };
 
 /// Encodes values v_d (row and column in -1..1, and optionally scaled R, G, B) as sin(f_k v_d + b)

@@ -10,6 +10,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/stack.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -123,10 +124,19 @@ public:
     Extent gridExtent() const override { return low_.extent(); }
 
     at::Tensor evaluate(const Rect& rect) const override {
-        const at::NoGradGuard noGrad;
-        const at::Tensor weights = attentionOf(rect, smallestConvolved).mean(0); // P x N
-        return at::matmul(low_.values.flatten(1), weights.t())
-            .view({channels(), rect.height, rect.width});
+        return evaluated(rect, smallestConvolved);
+    }
+
+    at::Tensor evaluateEvery(const Rect& rect, std::int64_t stride) const override {
+        if (stride == 1) return evaluate(rect);
+        // Row by row, with no more rows around than the convolution needs.
+        std::vector<at::Tensor> rows;
+        for (std::int64_t y = rect.y; y < rect.bottom(); y += stride)
+            rows.push_back(evaluated({rect.x, y, rect.width, 1}, 1)
+                               .select(1, 0)
+                               .slice(1, 0, rect.width, stride)
+                               .clone());
+        return at::stack(rows, 1);
     }
 
     std::optional<at::Tensor> attend(const Pixel& pixel) const override {
@@ -136,6 +146,14 @@ public:
     }
 
 private:
+    /// The convolution runs over at least `convolvedSide` pixels each way.
+    at::Tensor evaluated(const Rect& rect, std::int64_t convolvedSide) const {
+        const at::NoGradGuard noGrad;
+        const at::Tensor weights = attentionOf(rect, convolvedSide).mean(0); // P x N
+        return at::matmul(low_.values.flatten(1), weights.t())
+            .view({channels(), rect.height, rect.width});
+    }
+
     /// Attention of a rectangle's pixels over all tokens: heads x P x N.
     at::Tensor attentionOf(const Rect& rect, std::int64_t convolvedSide) const {
         const JafarWeights& w = *weights_;

@@ -5,18 +5,23 @@
 #include "core/base/stop_scope.h"
 #include "core/kernel/processor.h"
 #include "core/upsample/picture_rects.h"
+#include "core/weights/matrix_product.h"
 #include "core/weights/recognise.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace loftscope {
 
@@ -28,6 +33,11 @@ constexpr double finalNormEps = 1e-6; // ConvNeXt's channel norm
 
 /// Whose neighbourhoods are convolved at once: some megabytes.
 constexpr std::size_t mostSinglePixels = 256;
+/// Pixels that go through all layers together on a CPU: few enough for its caches and for a stop to
+/// be heeded soon, enough for products to run at full rate.
+constexpr std::int64_t pixelsTogether = 512;
+/// Multiply-adds of a convolution on a CPU between two looks at whether to stop: some 20 ms.
+constexpr std::int64_t mostMacsUnasked = std::int64_t{1} << 31;
 
 /// Folds a BatchNorm with running statistics into the convolution before it, in double so that
 /// nothing is lost.
@@ -46,13 +56,6 @@ FoldedConv readFoldedConv(const WeightScope& convolution, const WeightScope& bat
         statistic("bias");
     return {weight.to(at::kFloat).to(device).contiguous(at::MemoryFormat::ChannelsLast),
             bias.to(at::kFloat).to(device)};
-}
-
-/// Zero padding is right where a rectangle ends at the picture's border, for the normed features as
-/// for the first convolution's output; elsewhere it spoils one ring of pixels, which is cut away.
-at::Tensor convolved(const at::Tensor& picture, const FoldedConv& convolution) {
-    return at::relu(at::conv2d(picture.to(convolution.weight.scalar_type()), convolution.weight,
-                               convolution.bias, 1, 1));
 }
 
 CrossAttentionBlock readBlock(const WeightScope& layer, const LoftUpSpec& spec,
@@ -191,7 +194,36 @@ at::Tensor LoftUpField::firstConvolved(const Rect& middle, LoftUpStages* stages)
         stages->fourier = pictureFromRows(fourier, outer);
         stages->fourierNorm = pictureFromRows(normed, outer);
     }
-    return cropped(convolved(pictureFromRows(normed, outer), w.first_conv_1), outer, middle);
+    // Zero padding is right where `outer` ends at the picture's border; elsewhere it spoils one
+    // ring of pixels, which is cut away.
+    const at::Tensor picture =
+        pictureFromRows(normed, outer).to(w.first_conv_1.weight.scalar_type());
+    return cropped(at::relu(at::conv2d(picture, w.first_conv_1.weight, w.first_conv_1.bias, 1, 1)),
+                   outer, middle);
+}
+
+at::Tensor LoftUpField::secondConvolved(const at::Tensor& conv1, const Rect& middle,
+                                        const Rect& inner) const {
+    const FoldedConv& convolution = weights_->first_conv_4;
+    const std::int64_t dim = weights_->spec.dim;
+    at::Tensor around = conv1.to(convolution.weight.scalar_type());
+    if (middle.width < inner.width + 2 || middle.height < inner.height + 2)
+        around = at::constant_pad_nd(
+            around, {middle.x - inner.x + 1, inner.right() + 1 - middle.right(),
+                     middle.y - inner.y + 1, inner.bottom() + 1 - middle.bottom()});
+    around = around.contiguous(at::MemoryFormat::ChannelsLast);
+    std::int64_t count = 1;
+    if (weights_->device.is_cpu())
+        count = std::clamp<std::int64_t>(9 * dim * dim * inner.area() / mostMacsUnasked, 1,
+                                         inner.height);
+    const std::int64_t rows = (inner.height + count - 1) / count;
+    std::vector<at::Tensor> bands;
+    for (std::int64_t y = 0; y < inner.height; y += rows) {
+        stopPoint();
+        const at::Tensor band = around.narrow(2, y, std::min(rows, inner.height - y) + 2);
+        bands.push_back(at::relu(at::conv2d(band, convolution.weight, convolution.bias)));
+    }
+    return bands.size() == 1 ? bands[0] : at::cat(bands, 2);
 }
 
 at::Tensor LoftUpField::queryTokens(const Rect& rect, std::int64_t convolvedSide,
@@ -200,7 +232,7 @@ at::Tensor LoftUpField::queryTokens(const Rect& rect, std::int64_t convolvedSide
     const Rect middle = grown(inner, 1, extent_);
     const at::Tensor conv1 = firstConvolved(middle, stages);
     stopPoint();
-    const at::Tensor query = cropped(convolved(conv1, weights_->first_conv_4), middle, rect);
+    const at::Tensor query = cropped(secondConvolved(conv1, middle, inner), inner, rect);
     at::Tensor rows = rowsFromPicture(query).to(at::kFloat);
     if (stages != nullptr) {
         const Rect outer = grown(middle, 1, extent_);
@@ -240,31 +272,44 @@ at::Tensor LoftUpField::throughLayers(at::Tensor x, LoftUpStages* stages) const 
 at::Tensor LoftUpField::run(const Rect& rect, std::int64_t convolvedSide,
                             LoftUpStages* stages) const {
     const at::NoGradGuard noGrad;
-    const at::Tensor output = throughLayers(queryTokens(rect, convolvedSide, stages), stages);
-    return output.t().reshape({channels(), rect.height, rect.width});
+    const at::Tensor tokens = queryTokens(rect, convolvedSide, stages);
+    if (stages != nullptr || !weights_->device.is_cpu())
+        return throughLayers(tokens, stages).t().reshape({channels(), rect.height, rect.width});
+    at::Tensor output = at::empty({channels(), rect.area()});
+    for (std::int64_t first = 0; first < rect.area(); first += pixelsTogether) {
+        const std::int64_t count = std::min(pixelsTogether, rect.area() - first);
+        output.narrow(1, first, count)
+            .copy_(throughLayers(tokens.narrow(0, first, count), nullptr).t());
+    }
+    return output.view({channels(), rect.height, rect.width});
 }
 
 at::Tensor LoftUpField::queryTokens(const std::vector<Pixel>& pixels) const {
     const FoldedConv& convolution = weights_->first_conv_4;
-    at::Tensor seen =
-        at::zeros({static_cast<std::int64_t>(pixels.size()), weights_->spec.dim, 3, 3},
-                  convolution.weight.options())
-            .contiguous(at::MemoryFormat::ChannelsLast);
-    for (std::size_t i = 0; i < pixels.size(); ++i) {
-        const auto [x, y] = pixels[i];
-        const Rect middle = grown({x, y, 1, 1}, 1, extent_);
-        seen[static_cast<std::int64_t>(i)]
-            .narrow(1, middle.y - y + 1, middle.height)
-            .narrow(2, middle.x - x + 1, middle.width)
-            .copy_(firstConvolved(middle, nullptr)[0]);
+    const std::int64_t dim = weights_->spec.dim;
+    at::Tensor seen; // n x 9 x D
+    if (conv1Table_) {
+        seen = conv1Table_->evaluateAround(pixels);
+    } else {
+        seen = at::zeros({static_cast<std::int64_t>(pixels.size()), 3, 3, dim},
+                         convolution.weight.options());
+        for (std::size_t i = 0; i < pixels.size(); ++i) {
+            const auto [x, y] = pixels[i];
+            const Rect middle = grown({x, y, 1, 1}, 1, extent_);
+            seen[static_cast<std::int64_t>(i)]
+                .narrow(0, middle.y - y + 1, middle.height)
+                .narrow(1, middle.x - x + 1, middle.width)
+                .copy_(firstConvolved(middle, nullptr)[0].permute({1, 2, 0}));
+        }
     }
-    return at::relu(at::conv2d(seen, convolution.weight, convolution.bias))
-        .flatten(1)
-        .to(at::kFloat);
+    const at::Tensor weight = convolution.weight.permute({0, 2, 3, 1}).reshape({dim, 9 * dim});
+    return at::relu(linearProduct(seen.flatten(1), weight, convolution.bias)).to(at::kFloat);
 }
 
 at::Tensor LoftUpField::evaluateEvery(const Rect& rect, std::int64_t stride) const {
     if (stride == 1) return evaluate(rect);
+    // Pixel by pixel a GPU would spend its time on starting kernels.
+    if (!weights_->device.is_cpu()) return FeatureField::evaluateEvery(rect, stride);
     const at::NoGradGuard noGrad;
     std::vector<at::Tensor> parts;
     std::vector<Pixel> pixels;

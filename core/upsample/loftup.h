@@ -108,6 +108,10 @@ private:
     /// Query tokens of `rect`; the convolutions run over at least `convolvedSide` pixels each way.
     at::Tensor queryTokens(const Rect& rect, std::int64_t convolvedSide,
                            LoftUpStages* stages) const;
+    /// The second convolution at the pixels of `inner`, from the first one's around them (0 beyond
+    /// the picture): a few rows at a time on a CPU, so that a stop is heeded soon.
+    at::Tensor secondConvolved(const at::Tensor& conv1, const Rect& middle,
+                               const Rect& inner) const;
     at::Tensor blockQuery(std::size_t block, const at::Tensor& x) const;
     at::Tensor feedForward(const CrossAttentionBlock& block, const at::Tensor& x) const;
     /// From query tokens to features: n x D to n x C.

@@ -98,6 +98,11 @@ private:
 
 } // namespace
 
+std::int64_t usualTile(c10::Device device) {
+    constexpr std::int64_t gpuTile = 256;
+    return device.is_cpu() ? defaultTile : gpuTile;
+}
+
 std::vector<Rect> tilesOf(const Rect& rect, std::int64_t tile) {
     std::vector<Rect> tiles;
     for (std::int64_t y = rect.y; y < rect.bottom(); y += tile)

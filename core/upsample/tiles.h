@@ -5,6 +5,8 @@
 #include "core/base/run_context.h"
 #include "core/upsample/feature_field.h"
 
+#include <c10/core/Device.h>
+
 #include <functional>
 #include <string_view>
 #include <vector>
@@ -14,6 +16,9 @@ namespace loftscope {
 /// Side of a tile in pixels where nobody asks for another: small enough for the caches of a CPU,
 /// large enough that the halo of LoftUp's convolutions costs little.
 inline constexpr std::int64_t defaultTile = 64;
+
+/// The same for a device: a GPU wants much to do at once.
+std::int64_t usualTile(c10::Device device);
 
 /// Cuts `rect` into tiles of at most `tile` x `tile`, row by row.
 std::vector<Rect> tilesOf(const Rect& rect, std::int64_t tile);

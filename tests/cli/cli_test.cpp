@@ -648,6 +648,11 @@ TEST_F(CommandLineTest, PrecisionsThatAreNotThereAreRefused) {
     expectRefusal(runProgram(with(loftupArguments("upsample", "loftup_tiny.square"),
                                   {"--device", "cpu", "--precision", "fp16", "-o", path("x.npy")})),
                   1, "bf16 or fp32");
+    expectRefusal(runProgram(with(loftupArguments("upsample", "loftup_tiny.square"),
+                                  {"--device", "cpu", "--precision", "tf32", "-o", path("x.npy")})),
+                  1, "tf32 needs a GPU");
+    expectRefusal(runProgram({"bench", "--sizes", "28", "--precisions", "fp32,tf32"}), 1,
+                  "tf32 needs a GPU");
     expectRefusal(runProgram({"features", "--backbone", "x.pth", "--image", "x.png", "--precision",
                               "bf16", "-o", path("x.npy")}),
                   1, "leave out --precision");
@@ -674,7 +679,8 @@ TEST_F(CommandLineTest, BenchTimesTheStagesOfEverySizeAndMethod) {
         EXPECT_GT(stage.at("wall_s").get<double>(), 0);
     }
     EXPECT_THAT(stages, testing::ElementsAre("bind", "first look", "first tile", "tiles", "PCA",
-                                             "attention", "low-res similarity"));
+                                             "attention", "low-res similarity", "cancel",
+                                             "cancel, worst", "first visible tile"));
     // Of four tiles one: the time is that of four.
     const auto part = runProgram({"bench", "-u", "loftup=" + golden("loftup_tiny.weights"),
                                   "--channels", "32", "--sizes", "32", "--tile", "16", "--repeat",

@@ -37,6 +37,18 @@ std::unique_ptr<FeatureField> bound(const Golden& golden, const Extent& extent) 
     return *std::move(field);
 }
 
+TEST(Jafar, EverySoManythPixelIsWhatItIsInTheWholeMap) {
+    const Golden golden("jafar_tiny.nonsquare");
+    const auto field = bound(golden, {golden["output"].size(1), golden["output"].size(2)});
+    const Rect rect{1, 0, field->extent().width - 1, field->extent().height};
+    const at::Tensor whole = field->evaluate(rect);
+    for (const std::int64_t stride : {1, 3, 8}) {
+        const at::Tensor expected =
+            whole.slice(1, 0, rect.height, stride).slice(2, 0, rect.width, stride);
+        EXPECT_LE(difference(field->evaluateEvery(rect, stride), expected).max, 1e-5) << stride;
+    }
+}
+
 class JafarParity : public testing::TestWithParam<const char*> {};
 
 TEST_P(JafarParity, OutputAndAttentionEqualTheReference) {

@@ -194,8 +194,9 @@ TEST_F(EngineTest, TheFirstTilesComeBeforeTheBasisIsExactAndEndTheSame) {
     EXPECT_TRUE(fitted[0].preview);
     EXPECT_FALSE(fitted[1].preview);
     const auto tiles = all<FieldTile>(id);
-    EXPECT_EQ(tiles.size(), 2U * 72U) << "every tile once in each basis";
-    EXPECT_EQ(tiles.front().rect, (Rect{224, 32, 32, 32})) << "where the user looks";
+    EXPECT_EQ(tiles.size(), 1 + 2U * 72U) << "every tile once in each basis";
+    EXPECT_EQ(tiles[0].rect, (Rect{240, 32, 16, 16})) << "a quarter of one where the user looks";
+    EXPECT_EQ(tiles[1].rect, (Rect{224, 32, 32, 32}));
     // Another look gives the same colours in the end.
     engine->openPhoto({"made up", madeUpPhoto({256, 272}), 256});
     engine->lookAt(0.1, 0.9);

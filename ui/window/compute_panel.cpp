@@ -50,10 +50,10 @@ ComputePanel::ComputePanel(PaneModel* model, const QStringList& devices, QWidget
     device_->setToolTip(tr("Where is computed; the models are read again for another device"));
     precision_->setObjectName("precisionBox");
     precision_->addItems({"fp32", "bf16"});
-    if (devices.size() > 1) precision_->addItem("fp16"); // GPUs only
+    if (devices.size() > 1) precision_->addItems({"tf32", "fp16"}); // GPUs only
     precision_->setAccessibleName(tr("Precision"));
     precision_->setToolTip(tr("Arithmetic of upsamplers with a checkpoint: fp32 as the reference, "
-                              "bf16 and fp16 quicker and rounded; panes say which"));
+                              "the others quicker and rounded; panes say which"));
     result_->setWordWrap(true);
     result_->setTextInteractionFlags(Qt::TextSelectableByMouse);
     auto* form = new QFormLayout;
