@@ -3,6 +3,7 @@
 #include "app/commands.h"
 #include "core/base/guard.h"
 #include "core/pipeline/models.h"
+#include "core/store/model_places.h"
 #include "core/weights/tensor_file.h"
 
 #include <ATen/ops/isfinite.h>
@@ -275,7 +276,9 @@ Result<void> inspect(CommandContext& context, const InspectOptions& options) {
     context.result["files"] = ordered_json::array();
     for (const std::string& path : options.files) {
         context.run.throwIfStopped();
-        const Result<TensorFile> file = readTensorFile(path);
+        const auto place = locateModel(path, modelPlaces());
+        const Result<TensorFile> file =
+            place ? readTensorFile(*place) : std::unexpected(place.error());
         Result<Report> report = file ? guarded(fmt::format("inspecting '{}'", path),
                                                [&] { return describe(*file, options); })
                                      : Result<Report>(std::unexpected(file.error()));

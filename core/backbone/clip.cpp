@@ -20,6 +20,7 @@ constexpr double layerNormEps = 1e-5;
 enum class Layout {
     OpenAi, ///< also open_clip's
     HuggingFace,
+    HuggingFaceTower, ///< as transformers 5 saves the image tower alone
 };
 
 const VitNames& namesOf(Layout layout) {
@@ -38,7 +39,23 @@ const VitNames& namesOf(Layout layout) {
              {"norm_pre", {{"vision_model.pre_layrnorm"}}}, // spelt so in the published files
              {"norm", {{"vision_model.post_layernorm"}}},
              {"proj", {{"visual_projection.weight"}}}})};
-    return layout == Layout::OpenAi ? openAi : huggingFace;
+    static const VitNames tower{
+        "encoder.layers.",
+        huggingFaceClipModules({{"cls_token", {{"embeddings.class_embedding"}}},
+                                {"pos_embed", {{"embeddings.position_embedding.weight"}}},
+                                {"patch_embed.proj", {{"embeddings.patch_embedding"}}},
+                                {"norm_pre", {{"pre_layrnorm"}}},
+                                {"norm", {{"post_layernorm"}}},
+                                {"proj", {{"visual_projection.weight"}}}})};
+    switch (layout) {
+    case Layout::OpenAi:
+        return openAi;
+    case Layout::HuggingFace:
+        return huggingFace;
+    case Layout::HuggingFaceTower:
+        return tower;
+    }
+    return openAi;
 }
 
 struct Spec {
@@ -101,7 +118,7 @@ public:
         after_ = readLayerNorm(root["norm"], c, layerNormEps, device);
         if (spec.projected) {
             projection_ = root("proj", projectionShape(spec)).to(device);
-            if (spec.layout == Layout::HuggingFace) projection_ = projection_.t();
+            if (spec.layout != Layout::OpenAi) projection_ = projection_.t();
         }
     }
 
@@ -145,6 +162,10 @@ Recognition<BackboneCandidate> recogniseClip(const StateDict& state,
     Spec spec;
     if (auto prefix = prefixBefore(state, "vision_model.embeddings.class_embedding")) {
         spec.layout = Layout::HuggingFace;
+        spec.positionRule = PositionRule::SizeNoAntialias;
+        spec.prefix = *std::move(prefix);
+    } else if (prefix = prefixBefore(state, "embeddings.class_embedding"); prefix) {
+        spec.layout = Layout::HuggingFaceTower;
         spec.positionRule = PositionRule::SizeNoAntialias;
         spec.prefix = *std::move(prefix);
     } else if (prefix = prefixBefore(state, "class_embedding");
@@ -208,9 +229,10 @@ Recognition<BackboneCandidate> recogniseClip(const StateDict& state,
     identity.account = accountOf(state, rulesFor(naming, spec).rules());
     // The text tower lies beside the image tower and is none of its business.
     std::erase_if(identity.account.surplus, [&](const std::string& key) {
-        const bool inside = spec.layout == Layout::OpenAi
-                                ? key.starts_with(spec.prefix) && !spec.prefix.empty()
-                                : key.starts_with(spec.prefix + "vision_model.");
+        bool inside = key.starts_with(spec.prefix);
+        if (spec.layout == Layout::OpenAi) inside = inside && !spec.prefix.empty();
+        if (spec.layout == Layout::HuggingFace)
+            inside = key.starts_with(spec.prefix + "vision_model.");
         return !inside || key.ends_with("position_ids");
     });
     // Only OpenAI's own archives say their input's size.

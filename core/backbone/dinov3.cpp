@@ -26,6 +26,7 @@ enum class Layout {
     Hub,
     HuggingFace,
     HuggingFaceInMemory, ///< as transformers 5 names the modules, not as it saves them
+    Timm,
 };
 
 const VitNames& namesOf(Layout layout) {
@@ -48,8 +49,40 @@ const VitNames& namesOf(Layout layout) {
         {"mlp.w3", {{"mlp.down_proj"}}}};
     static const VitNames huggingFace{"layer.", modules};
     static const VitNames inMemory{"model.layer.", modules};
-    if (layout == Layout::Hub) return hub;
-    return layout == Layout::HuggingFace ? huggingFace : inMemory;
+    static const VitNames timm{"blocks.",
+                               {{"register_tokens", {{"reg_token"}}},
+                                {"attn.qkv.bias", {{"attn.q_bias", "attn.k_bias", "attn.v_bias"}}},
+                                {"ls1.gamma", {{"gamma_1"}}},
+                                {"ls2.gamma", {{"gamma_2"}}},
+                                {"mlp.w12", {{"mlp.fc1_g", "mlp.fc1_x"}}},
+                                {"mlp.w3", {{"mlp.fc2"}}}}};
+    switch (layout) {
+    case Layout::Hub:
+        return hub;
+    case Layout::HuggingFace:
+        return huggingFace;
+    case Layout::HuggingFaceInMemory:
+        return inMemory;
+    case Layout::Timm:
+        return timm;
+    }
+    return hub;
+}
+
+std::string_view nameOf(Layout layout) {
+    if (layout == Layout::Hub) return "DINOv3 hub";
+    return layout == Layout::Timm ? "timm" : "Hugging Face";
+}
+
+/// What a block's query and key biases are called where the latter are left out, being zero.
+struct BiasNames {
+    std::string_view query;
+    std::string_view key;
+};
+
+BiasNames biasesOf(Layout layout) {
+    if (layout == Layout::Timm) return {"attn.q_bias", "attn.k_bias"};
+    return {"attention.q_proj.bias", "attention.k_proj.bias"};
 }
 
 struct Spec {
@@ -63,15 +96,15 @@ struct Spec {
     VitBlockShape block;
 };
 
-/// The file's parameters, and zeros for the key biases that Hugging Face's layout leaves out.
+/// The file's parameters, and zeros for the key biases that other layouts than the hub's leave out.
 StateDict withKeyBiases(const StateDict& state, const Spec& spec) {
     if (spec.layout == Layout::Hub) return state;
-    constexpr std::string_view query = ".attention.q_proj.bias";
+    const BiasNames names = biasesOf(spec.layout);
     StateDict complete = state;
     for (const auto& [key, bias] : state) {
-        if (!key.ends_with(query)) continue;
-        const std::string block = key.substr(0, key.size() - query.size());
-        complete.emplace(block + ".attention.k_proj.bias", at::zeros_like(bias));
+        if (!key.ends_with(names.query)) continue;
+        const std::string block = key.substr(0, key.size() - names.query.size());
+        complete.emplace(block + std::string(names.key), at::zeros_like(bias));
     }
     return complete;
 }
@@ -215,6 +248,17 @@ Recognition<BackboneCandidate> recogniseDinov3(const StateDict& state,
         } else {
             return std::nullopt;
         }
+    } else if (prefix = prefixBefore(state, "reg_token"); prefix) {
+        // timm builds others of the same parts: with learned places, frequencies of their own, or
+        // without the CLS token.
+        spec.layout = Layout::Timm;
+        spec.prefix = *std::move(prefix);
+        const auto has = [&](std::string_view key) {
+            return state.contains(spec.prefix + std::string(key));
+        };
+        if (!has("cls_token") || !has("blocks.0.gamma_1") || !has("norm.weight") ||
+            has("pos_embed") || has("rope.freqs"))
+            return std::nullopt;
     } else {
         return std::nullopt;
     }
@@ -240,10 +284,9 @@ Recognition<BackboneCandidate> recogniseDinov3(const StateDict& state,
         spec.block.swiglu = true;
         spec.block.hidden = gated[0] / 2;
     }
-    // Hugging Face leaves out the keys' third of the bias, which is zero.
     if (spec.layout != Layout::Hub) {
-        spec.block.qkvBias = state.contains(
-            fmt::format("{}{}0.attention.q_proj.bias", spec.prefix, namesOf(spec.layout).blocks));
+        spec.block.qkvBias = state.contains(fmt::format(
+            "{}{}0.{}", spec.prefix, namesOf(spec.layout).blocks, biasesOf(spec.layout).query));
     }
     if (const auto registers = naming.shape("register_tokens"); registers.size() == 3)
         spec.registers = registers[1];
@@ -255,17 +298,16 @@ Recognition<BackboneCandidate> recogniseDinov3(const StateDict& state,
     candidate.identity.family = "dinov3";
     candidate.identity.name = spec.name;
     candidate.identity.lineage = "DINOv3";
-    candidate.identity.facts = {
-        {"layout", std::string(spec.layout == Layout::Hub ? "DINOv3 hub" : "Hugging Face")},
-        {"patch", spec.patch},
-        {"width", width},
-        {"depth", spec.depth},
-        {"heads", spec.heads},
-        {"registers", spec.registers},
-        {"layer_scale", spec.block.layerScale},
-        {"mlp", std::string(spec.block.swiglu ? "SwiGLU" : "GELU")},
-        {"mlp_hidden", spec.block.hidden},
-        {"positions", std::string("rotary")}};
+    candidate.identity.facts = {{"layout", std::string(nameOf(spec.layout))},
+                                {"patch", spec.patch},
+                                {"width", width},
+                                {"depth", spec.depth},
+                                {"heads", spec.heads},
+                                {"registers", spec.registers},
+                                {"layer_scale", spec.block.layerScale},
+                                {"mlp", std::string(spec.block.swiglu ? "SwiGLU" : "GELU")},
+                                {"mlp_hidden", spec.block.hidden},
+                                {"positions", std::string("rotary")}};
     if (!spec.prefix.empty()) candidate.identity.facts.emplace_back("key_prefix", spec.prefix);
     const StateDict complete = withKeyBiases(state, spec);
     candidate.identity.account = accountOf(

@@ -21,6 +21,7 @@ constexpr std::int64_t siglip2Vocabulary = 256000;
 enum class Layout {
     Timm, ///< also open_clip's
     HuggingFace,
+    HuggingFaceTower, ///< as transformers 5 saves the image tower alone
 };
 
 const VitNames& namesOf(Layout layout) {
@@ -31,7 +32,20 @@ const VitNames& namesOf(Layout layout) {
             {{"pos_embed", {{"vision_model.embeddings.position_embedding.weight"}}},
              {"patch_embed.proj", {{"vision_model.embeddings.patch_embedding"}}},
              {"norm", {{"vision_model.post_layernorm"}}}})};
-    return layout == Layout::Timm ? timm : huggingFace;
+    static const VitNames tower{
+        "encoder.layers.",
+        huggingFaceClipModules({{"pos_embed", {{"embeddings.position_embedding.weight"}}},
+                                {"patch_embed.proj", {{"embeddings.patch_embedding"}}},
+                                {"norm", {{"post_layernorm"}}}})};
+    switch (layout) {
+    case Layout::Timm:
+        return timm;
+    case Layout::HuggingFace:
+        return huggingFace;
+    case Layout::HuggingFaceTower:
+        return tower;
+    }
+    return timm;
 }
 
 struct Spec {
@@ -139,9 +153,11 @@ Recognition<BackboneCandidate> recogniseSiglip(const StateDict& state,
     if (auto prefix = prefixBefore(state, "vision_model.embeddings.patch_embedding.weight")) {
         spec.layout = Layout::HuggingFace;
         spec.prefix = *std::move(prefix);
-        spec.positionRule = PositionRule::SizeNoAntialias;
-        spec.activation = Activation::GeluTanh;
         if (has("vision_model.embeddings.class_embedding")) return std::nullopt;
+    } else if (prefix = prefixBefore(state, "embeddings.patch_embedding.weight"); prefix) {
+        spec.layout = Layout::HuggingFaceTower;
+        spec.prefix = *std::move(prefix);
+        if (has("embeddings.class_embedding")) return std::nullopt;
     } else if (prefix = prefixBefore(state, "patch_embed.proj.weight"); prefix) {
         spec.prefix = *std::move(prefix);
         if (has("cls_token") || !has("pos_embed") || !has("blocks.0.attn.qkv.weight"))
@@ -149,6 +165,10 @@ Recognition<BackboneCandidate> recogniseSiglip(const StateDict& state,
         spec.siglip = has("attn_pool.latent");
     } else {
         return std::nullopt;
+    }
+    if (spec.layout != Layout::Timm) {
+        spec.positionRule = PositionRule::SizeNoAntialias;
+        spec.activation = Activation::GeluTanh;
     }
     const auto unusable = [](std::string_view reason) {
         return fail(ErrorCode::Unsupported,

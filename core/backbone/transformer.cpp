@@ -78,6 +78,12 @@ Result<std::unique_ptr<Backbone>> buildTransformer(
     const std::function<std::unique_ptr<Backbone>(const WeightScope& root,
                                                   std::vector<TransformerBlock> blocks)>& make) {
     return guarded("reading the backbone's weights", [&]() -> Result<std::unique_ptr<Backbone>> {
+        if (const auto key = unknownInBlocks(state, rules)) {
+            return fail(ErrorCode::Unsupported,
+                        fmt::format("This looks like {}, but its blocks have parameters that are "
+                                    "not known here, e.g. '{}'.",
+                                    name, *key));
+        }
         const StateDict canonical = applyRules(state, rules);
         const WeightScope root(canonical);
         auto backbone = make(root, readTransformerBlocks(root, depth, shape, eps, device));

@@ -15,18 +15,22 @@ constexpr std::string_view dinov3Page = "https://ai.meta.com/resources/models-an
                                         "dinov3-downloads/";
 constexpr std::string_view radioLicence = "NVIDIA's own licence: no commercial use";
 
-KnownModel dinov2(std::string_view name, std::string_view title, std::string_view url,
-                  double megabytes) {
+using Ports = std::array<std::string_view, 2>;
+
+/// DINO and DINOv2.
+KnownModel dino(std::string_view name, std::string_view title, std::string_view url,
+                const Ports& ports, double megabytes) {
     return {.name = name,
             .title = title,
             .licence = apache,
             .url = url,
             .file = url.substr(url.rfind('/') + 1),
+            .ports = ports,
             .megabytes = megabytes};
 }
 
 KnownModel dinov3(std::string_view name, std::string_view title, std::string_view file,
-                  std::string_view huggingFace, double megabytes) {
+                  std::string_view huggingFace, std::string_view port, double megabytes) {
     // The eight letters in front of ".pth" are the beginning of the file's SHA-256.
     const std::size_t dash = file.rfind('-');
     return {.name = name,
@@ -36,12 +40,13 @@ KnownModel dinov3(std::string_view name, std::string_view title, std::string_vie
             .page = dinov3Page,
             .file = file,
             .huggingFace = huggingFace,
+            .ports = {port},
             .megabytes = megabytes,
             .sha256 = file.substr(dash + 1, 8)};
 }
 
 KnownModel clip(std::string_view name, std::string_view title, std::string_view url,
-                double megabytes) {
+                const Ports& ports, double megabytes) {
     // The folder in front of the file is its SHA-256.
     const std::size_t slash = url.rfind('/');
     return {.name = name,
@@ -49,12 +54,13 @@ KnownModel clip(std::string_view name, std::string_view title, std::string_view 
             .licence = mit,
             .url = url,
             .file = url.substr(slash + 1),
+            .ports = ports,
             .megabytes = megabytes,
             .sha256 = url.substr(slash - 64, 64)};
 }
 
 KnownModel siglip(std::string_view name, std::string_view title, std::string_view huggingFace,
-                  std::string_view url, double megabytes) {
+                  std::string_view url, const Ports& ports, double megabytes) {
     return {.name = name,
             .title = title,
             .licence = apache,
@@ -62,6 +68,7 @@ KnownModel siglip(std::string_view name, std::string_view title, std::string_vie
             .file = "model.safetensors",
             .vagueFile = true,
             .huggingFace = huggingFace,
+            .ports = ports,
             .megabytes = megabytes};
 }
 
@@ -127,66 +134,79 @@ const std::vector<KnownModel>& knownModels() {
          .licence = apache,
          .file = "bootstrap_vit_ti16.safetensors",
          .megabytes = 11},
-        dinov2("dinov2_vits14", "DINOv2 ViT-S/14",
-               "https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth",
-               88),
-        dinov2("dinov2_vitb14", "DINOv2 ViT-B/14",
-               "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth",
-               346),
-        dinov2("dinov2_vitl14", "DINOv2 ViT-L/14",
-               "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",
-               1218),
-        dinov2("dinov2_vitg14", "DINOv2 ViT-g/14",
-               "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitg14/dinov2_vitg14_pretrain.pth",
-               4546),
-        dinov2("dinov2_vits14_reg", "DINOv2 ViT-S/14 with registers",
-               "https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/"
-               "dinov2_vits14_reg4_pretrain.pth",
-               88),
-        dinov2("dinov2_vitb14_reg", "DINOv2 ViT-B/14 with registers",
-               "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/"
-               "dinov2_vitb14_reg4_pretrain.pth",
-               346),
-        dinov2("dinov2_vitl14_reg", "DINOv2 ViT-L/14 with registers",
-               "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/"
-               "dinov2_vitl14_reg4_pretrain.pth",
-               1218),
-        dinov2("dinov2_vitg14_reg", "DINOv2 ViT-g/14 with registers",
-               "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitg14/"
-               "dinov2_vitg14_reg4_pretrain.pth",
-               4546),
+        dino("dino_vits16", "DINO ViT-S/16",
+             "https://dl.fbaipublicfiles.com/dino/dino_deitsmall16_pretrain/"
+             "dino_deitsmall16_pretrain.pth",
+             {"facebook/dino-vits16", "timm/vit_small_patch16_224.dino"}, 86),
+        dino("dino_vitb16", "DINO ViT-B/16",
+             "https://dl.fbaipublicfiles.com/dino/dino_vitbase16_pretrain/"
+             "dino_vitbase16_pretrain.pth",
+             {"facebook/dino-vitb16", "timm/vit_base_patch16_224.dino"}, 343),
+        dino("dinov2_vits14", "DINOv2 ViT-S/14",
+             "https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth",
+             {"facebook/dinov2-small", "timm/vit_small_patch14_dinov2.lvd142m"}, 88),
+        dino("dinov2_vitb14", "DINOv2 ViT-B/14",
+             "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth",
+             {"facebook/dinov2-base", "timm/vit_base_patch14_dinov2.lvd142m"}, 346),
+        dino("dinov2_vitl14", "DINOv2 ViT-L/14",
+             "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",
+             {"facebook/dinov2-large", "timm/vit_large_patch14_dinov2.lvd142m"}, 1218),
+        dino("dinov2_vitg14", "DINOv2 ViT-g/14",
+             "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitg14/dinov2_vitg14_pretrain.pth",
+             {"facebook/dinov2-giant", "timm/vit_giant_patch14_dinov2.lvd142m"}, 4546),
+        dino("dinov2_vits14_reg", "DINOv2 ViT-S/14 with registers",
+             "https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_reg4_pretrain.pth",
+             {"facebook/dinov2-with-registers-small", "timm/vit_small_patch14_reg4_dinov2.lvd142m"},
+             88),
+        dino("dinov2_vitb14_reg", "DINOv2 ViT-B/14 with registers",
+             "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_reg4_pretrain.pth",
+             {"facebook/dinov2-with-registers-base", "timm/vit_base_patch14_reg4_dinov2.lvd142m"},
+             346),
+        dino("dinov2_vitl14_reg", "DINOv2 ViT-L/14 with registers",
+             "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_reg4_pretrain.pth",
+             {"facebook/dinov2-with-registers-large", "timm/vit_large_patch14_reg4_dinov2.lvd142m"},
+             1218),
+        dino("dinov2_vitg14_reg", "DINOv2 ViT-g/14 with registers",
+             "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitg14/dinov2_vitg14_reg4_pretrain.pth",
+             {"facebook/dinov2-with-registers-giant", "timm/vit_giant_patch14_reg4_dinov2.lvd142m"},
+             4546),
         dinov3("dinov3_vits16", "DINOv3 ViT-S/16", "dinov3_vits16_pretrain_lvd1689m-08c60483.pth",
-               "facebook/dinov3-vits16-pretrain-lvd1689m", 86),
+               "facebook/dinov3-vits16-pretrain-lvd1689m", "timm/vit_small_patch16_dinov3.lvd1689m",
+               86),
         dinov3("dinov3_vits16plus", "DINOv3 ViT-S+/16",
                "dinov3_vits16plus_pretrain_lvd1689m-4057cbaa.pth",
-               "facebook/dinov3-vits16plus-pretrain-lvd1689m", 115),
+               "facebook/dinov3-vits16plus-pretrain-lvd1689m",
+               "timm/vit_small_plus_patch16_dinov3.lvd1689m", 115),
         dinov3("dinov3_vitb16", "DINOv3 ViT-B/16", "dinov3_vitb16_pretrain_lvd1689m-73cec8be.pth",
-               "facebook/dinov3-vitb16-pretrain-lvd1689m", 343),
+               "facebook/dinov3-vitb16-pretrain-lvd1689m", "timm/vit_base_patch16_dinov3.lvd1689m",
+               343),
         dinov3("dinov3_vitl16", "DINOv3 ViT-L/16", "dinov3_vitl16_pretrain_lvd1689m-8aa4cbdd.pth",
-               "facebook/dinov3-vitl16-pretrain-lvd1689m", 1213),
+               "facebook/dinov3-vitl16-pretrain-lvd1689m", "timm/vit_large_patch16_dinov3.lvd1689m",
+               1213),
         dinov3("dinov3_vith16plus", "DINOv3 ViT-H+/16",
                "dinov3_vith16plus_pretrain_lvd1689m-7c1da9a5.pth",
-               "facebook/dinov3-vith16plus-pretrain-lvd1689m", 3362),
+               "facebook/dinov3-vith16plus-pretrain-lvd1689m",
+               "timm/vit_huge_plus_patch16_dinov3.lvd1689m", 3362),
         clip("clip_vitb32", "CLIP ViT-B/32",
              "https://openaipublic.azureedge.net/clip/models/"
              "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af/ViT-B-32.pt",
-             354),
+             {"openai/clip-vit-base-patch32", "timm/vit_base_patch32_clip_224.openai"}, 354),
         clip("clip_vitb16", "CLIP ViT-B/16",
              "https://openaipublic.azureedge.net/clip/models/"
              "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f/ViT-B-16.pt",
-             351),
+             {"openai/clip-vit-base-patch16", "timm/vit_base_patch16_clip_224.openai"}, 351),
         clip("clip_vitl14", "CLIP ViT-L/14",
              "https://openaipublic.azureedge.net/clip/models/"
              "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836/ViT-L-14.pt",
-             933),
+             {"openai/clip-vit-large-patch14", "timm/vit_large_patch14_clip_224.openai"}, 933),
         siglip("siglip_vitb16", "SigLIP ViT-B/16", "timm/vit_base_patch16_siglip_224.webli",
                "https://huggingface.co/timm/vit_base_patch16_siglip_224.webli/resolve/main/"
                "model.safetensors",
-               372),
+               {"google/siglip-base-patch16-224", "timm/ViT-B-16-SigLIP"}, 372),
         siglip("siglip2_vitb16", "SigLIP 2 ViT-B/16", "timm/vit_base_patch16_siglip_224.v2_webli",
                "https://huggingface.co/timm/vit_base_patch16_siglip_224.v2_webli/resolve/main/"
                "model.safetensors",
-               372),
+               {"google/siglip2-base-patch16-224", "timm/ViT-B-16-SigLIP2"}, 372),
         radio("radio_v2.5-b", "RADIO v2.5 ViT-B/16",
               "https://huggingface.co/nvidia/RADIO/resolve/main/radio-v2.5-b_half.pth.tar"),
         radio("radio_v2.5-l", "RADIO v2.5 ViT-L/16",

@@ -2,6 +2,7 @@
 // The models that LoftScope knows by name: who publishes them, where, and under which licence.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -25,8 +26,10 @@ struct KnownModel {
     std::string_view file = {};        ///< the publisher's name for it
     bool vagueFile = false;            ///< that name may be another model's as well
     std::string_view huggingFace = {}; ///< "ORGANISATION/REPOSITORY", where it is published there
-    bool vocabulary = false;           ///< no weights: the words of text towers
-    double megabytes = 0;              ///< about; 0: not known
+    /// Repositories there that have the same weights in other libraries' layouts.
+    std::array<std::string_view, 2> ports = {};
+    bool vocabulary = false; ///< no weights: the words of text towers
+    double megabytes = 0;    ///< about; 0: not known
     /// Lower-case SHA-256 as the publisher or his file's name gives it, or its beginning; empty
     /// where none is published.
     std::string_view sha256 = {};

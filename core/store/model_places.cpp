@@ -2,8 +2,10 @@
 #include "core/store/model_places.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <fstream>
 
@@ -33,20 +35,39 @@ std::vector<fs::path> installedFolders() {
     return folders;
 }
 
+/// What libraries call the weights in a folder of their own. open_clip's come first: its publishers
+/// lay those without the text tower beside them.
+constexpr std::array<std::string_view, 6> checkpointNames{
+    "open_clip_model.safetensors", "model.safetensors", "model.safetensors.index.json",
+    "open_clip_pytorch_model.bin", "pytorch_model.bin", "pytorch_model.bin.index.json"};
+
+std::optional<fs::path> checkpointIn(const fs::path& folder) {
+    for (const std::string_view name : checkpointNames) {
+        if (isFile(folder / name)) return folder / name;
+    }
+    return std::nullopt;
+}
+
 /// The file in a repository of Hugging Face's cache: of the revision that `main` is, else of any.
+/// `file`: empty for whatever its weights are called.
 std::optional<fs::path> inHuggingFaceCache(const fs::path& cache, std::string_view repository,
                                            std::string_view file) {
+    const auto in = [file](const fs::path& snapshot) {
+        if (file.empty()) return checkpointIn(snapshot);
+        return isFile(snapshot / file) ? std::optional(snapshot / file) : std::nullopt;
+    };
     std::string folder = "models--" + std::string(repository);
     if (const auto slash = folder.find('/'); slash != std::string::npos)
         folder.replace(slash, 1, "--");
     const fs::path snapshots = cache / folder / "snapshots";
     std::string revision;
     std::ifstream(cache / folder / "refs" / "main") >> revision;
-    if (const fs::path path = snapshots / revision / file; !revision.empty() && isFile(path))
-        return path;
+    if (!revision.empty()) {
+        if (auto path = in(snapshots / revision)) return path;
+    }
     std::error_code ignored;
     for (const auto& snapshot : fs::directory_iterator(snapshots, ignored)) {
-        if (const fs::path path = snapshot.path() / file; isFile(path)) return path;
+        if (auto path = in(snapshot.path())) return path;
     }
     return std::nullopt;
 }
@@ -105,16 +126,28 @@ std::optional<FoundModel> findModel(const KnownModel& model, const ModelPlaces& 
     for (const ModelPlace& place : places.folders) {
         if (isFile(place.folder / kept)) return FoundModel{place.folder / kept, place.what};
     }
-    if (model.huggingFace.empty()) return std::nullopt;
-    // What its publisher gives by name elsewhere lies there in that library's own layout.
-    const std::string_view file = model.page.empty() ? model.file : "model.safetensors";
-    if (auto path = inHuggingFaceCache(places.huggingFace, model.huggingFace, file))
-        return FoundModel{*std::move(path), "Hugging Face's cache"};
+    if (!model.huggingFace.empty()) {
+        // What its publisher gives by name elsewhere lies there in that library's own layout.
+        const std::string_view file = model.page.empty() ? model.file : "";
+        if (auto path = inHuggingFaceCache(places.huggingFace, model.huggingFace, file))
+            return FoundModel{*std::move(path), "Hugging Face's cache"};
+    }
+    for (const std::string_view port : model.ports) {
+        if (port.empty()) continue;
+        if (auto path = inHuggingFaceCache(places.huggingFace, port, ""))
+            return FoundModel{*std::move(path), fmt::format("Hugging Face's cache, {}", port)};
+    }
     return std::nullopt;
 }
 
 Result<fs::path> locateModel(const fs::path& given, const ModelPlaces& places) {
     std::error_code ignored;
+    if (fs::is_directory(given, ignored)) {
+        if (auto checkpoint = checkpointIn(given)) return *std::move(checkpoint);
+        return fail(ErrorCode::NotFound,
+                    fmt::format("The folder '{}' has no checkpoint that is called {}: name a file.",
+                                given.string(), fmt::join(checkpointNames, ", ")));
+    }
     if (given.empty() || fs::exists(given, ignored)) return given;
     if (const KnownModel* const known = knownModel(given.string())) {
         if (const auto found = findModel(*known, places)) return found->path;
@@ -127,7 +160,13 @@ Result<fs::path> locateModel(const fs::path& given, const ModelPlaces& places) {
                                       "fetches it.",
                                       known->title, known->name));
     }
-    if (given.has_parent_path()) return given;
+    for (const KnownModel& known : knownModels()) {
+        if (known.huggingFace != given.string()) continue;
+        if (const auto found = findModel(known, places)) return found->path;
+    }
+    if (given.has_parent_path()) {
+        return inHuggingFaceCache(places.huggingFace, given.string(), "").value_or(given);
+    }
     for (const ModelPlace& place : places.folders) {
         if (isFile(place.folder / given)) return place.folder / given;
     }

@@ -43,15 +43,17 @@ std::filesystem::path installedModel(const std::string& file);
 
 struct FoundModel {
     std::filesystem::path path;
-    std::string where; ///< as ModelPlace::what
+    std::string where; ///< as ModelPlace::what, or "Hugging Face's cache" and which repository
 };
 
 /// Where a known model lies; nothing if it is nowhere.
 std::optional<FoundModel> findModel(const KnownModel& model, const ModelPlaces& places);
 
-/// The file that a user means: a file that exists is itself, a known model's name is its file, and
-/// a bare file name is looked for in the places. Anything else is returned as it is, for whoever
-/// opens it to complain. Errors: NotFound (a known model that is not on this computer).
+/// The file that a user means: a file that exists is itself, a folder that Hugging Face's libraries
+/// wrote is the checkpoint in it, a known model's name is its file, "ORGANISATION/REPOSITORY" what
+/// Hugging Face's cache has of it, and a bare file name is looked for in the places. Anything else
+/// is returned as it is, for whoever opens it to complain.
+/// Errors: NotFound (a known model that is not on this computer, a folder without a checkpoint).
 Result<std::filesystem::path> locateModel(const std::filesystem::path& given,
                                           const ModelPlaces& places);
 

@@ -93,4 +93,26 @@ WeightAccount accountOf(const StateDict& state, const std::vector<KeyRule>& rule
     return account;
 }
 
+std::optional<std::string> unknownInBlocks(const StateDict& state,
+                                           const std::vector<KeyRule>& rules) {
+    std::vector<std::string> blocks; // paths in the file, with a dot at the end
+    for (const KeyRule& rule : rules) {
+        constexpr std::string_view start = "blocks.";
+        if (!rule.canonical.starts_with(start) || !rule.canonical.ends_with(".norm1.weight"))
+            continue;
+        const std::size_t dot = rule.canonical.find('.', start.size());
+        const std::string number = fmt::format(
+            ".{}.", std::string_view(rule.canonical).substr(start.size(), dot - start.size()));
+        const std::string& key = sourcesIn(state, rule.alternatives).front();
+        if (const auto at = key.rfind(number); at != std::string::npos)
+            blocks.push_back(key.substr(0, at + number.size()));
+    }
+    for (std::string& key : accountOf(state, rules).surplus) {
+        const bool inside = std::ranges::any_of(
+            blocks, [&](const std::string& block) { return key.starts_with(block); });
+        if (inside) return std::move(key);
+    }
+    return std::nullopt;
+}
+
 } // namespace loftscope

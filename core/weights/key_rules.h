@@ -5,6 +5,7 @@
 #include "core/weights/state_dict.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,5 +34,10 @@ StateDict applyRules(const StateDict& state, const std::vector<KeyRule>& rules);
 
 /// Missing, misshapen and surplus keys in the file's own names.
 WeightAccount accountOf(const StateDict& state, const std::vector<KeyRule>& rules);
+
+/// A key that lies inside one of the model's blocks (`blocks.N.` of the canonical names) although
+/// no rule knows it: whoever leaves it out computes something else than the block does.
+std::optional<std::string> unknownInBlocks(const StateDict& state,
+                                           const std::vector<KeyRule>& rules);
 
 } // namespace loftscope

@@ -193,6 +193,11 @@ Result<VitSpec> recogniseVit(const StateDict& state) {
     spec.positionGrid = {*side, *side};
     spec.positionRule = positionRuleFor(spec.layout, spec.registers);
     spec.name = nameFor(spec);
+    if (const auto key = unknownInBlocks(state, rulesFor(state, spec))) {
+        return notUsable(
+            what,
+            fmt::format("its blocks have parameters that are not known here, e.g. '{}'", *key));
+    }
     return spec;
 }
 

@@ -12,12 +12,15 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <cstring>
 #include <optional>
+#include <set>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -56,6 +59,65 @@ std::string printable(std::string text) {
         text.begin(), text.end(),
         [](unsigned char letter) { return letter < 0x20 || letter == 0x7F; }, '?');
     return text;
+}
+
+constexpr std::string_view indexEnding = ".index.json";
+
+/// The files that Hugging Face's index of a cut checkpoint names.
+Result<std::vector<fs::path>> partsOfIndex(const fs::path& path) {
+    LOFTSCOPE_TRY(const std::shared_ptr<const MappedFile> mapped, MappedFile::open(path));
+    const auto* const text = reinterpret_cast<const char*>(mapped->bytes().data());
+    const auto index =
+        nlohmann::json::parse(text, text + mapped->bytes().size(), nullptr, /*exceptions=*/false);
+    std::set<std::string> names;
+    if (index.is_object() && index.contains("weight_map")) {
+        for (const auto& [key, file] : index["weight_map"].items()) {
+            const std::string name = file.is_string() ? file.get<std::string>() : "";
+            // Beside the index, nowhere else.
+            if (name.empty() || fs::path(name).filename() != name) {
+                names.clear();
+                break;
+            }
+            names.insert(name);
+        }
+    }
+    if (names.empty()) {
+        return fail(ErrorCode::Malformed,
+                    fmt::format("'{}' is not an index of a checkpoint's parts.", path.string()));
+    }
+    std::vector<fs::path> parts;
+    for (const std::string& name : names)
+        parts.push_back(path.parent_path() / name);
+    return parts;
+}
+
+/// All parts of the checkpoint of which `path` is one by its name
+/// ("model-00002-of-00005.safetensors"); empty where it is none.
+std::vector<fs::path> partsBeside(const fs::path& path) {
+    constexpr std::size_t digits = 5;
+    constexpr std::string_view of = "-of-";
+    constexpr std::size_t length = 1 + digits + of.size() + digits;
+    const std::string stem = path.stem().string();
+    if (stem.size() <= length) return {};
+    const std::string_view tail = std::string_view(stem).substr(stem.size() - length);
+    const auto number = [&](std::size_t from) -> std::size_t {
+        std::size_t value = 0;
+        const char* const begin = tail.data() + from;
+        const auto [end, error] = std::from_chars(begin, begin + digits, value);
+        return error == std::errc() && end == begin + digits ? value : 0;
+    };
+    const std::size_t place = number(1);
+    const std::size_t count = number(1 + digits + of.size());
+    if (tail[0] != '-' || tail.substr(1 + digits, of.size()) != of || place < 1 || place > count ||
+        count < 2)
+        return {};
+    std::vector<fs::path> parts;
+    for (std::size_t i = 1; i <= count; ++i) {
+        parts.push_back(path.parent_path() / fmt::format("{}-{:05}-of-{:05}{}",
+                                                         stem.substr(0, stem.size() - length), i,
+                                                         count, path.extension().string()));
+    }
+    return parts;
 }
 
 std::string lowerCase(std::string text) {
@@ -171,7 +233,40 @@ std::string_view nameOf(TensorFormat format) {
 }
 
 Result<TensorFile> readTensorFile(const fs::path& path, const RunContext& context) {
-    return readMapped(path, true, context);
+    std::vector<fs::path> parts = partsBeside(path);
+    if (path.filename().string().ends_with(indexEnding)) {
+        LOFTSCOPE_TRY(parts, partsOfIndex(path));
+    }
+    if (parts.empty()) return readMapped(path, true, context);
+    for (const fs::path& part : parts) {
+        std::error_code ignored;
+        if (fs::exists(part, ignored)) continue;
+        return fail(ErrorCode::NotFound,
+                    printable(fmt::format("'{}' is of a checkpoint in {} parts, but '{}' is not "
+                                          "beside it: fetch that as well.",
+                                          path.string(), parts.size(), part.filename().string())));
+    }
+    TensorFile whole;
+    std::string digests;
+    for (const fs::path& part : parts) {
+        LOFTSCOPE_TRY(TensorFile read, readMapped(part, true, context));
+        digests += read.sha256;
+        whole.format = read.format;
+        whole.metadata.merge(read.metadata);
+        std::ranges::move(read.warnings, std::back_inserter(whole.warnings));
+        whole.tensors.merge(read.tensors);
+        if (!read.tensors.empty()) {
+            return fail(ErrorCode::Malformed,
+                        printable(fmt::format("'{}' has the tensor '{}', which another part has "
+                                              "too: the parts are not of one checkpoint.",
+                                              part.string(), read.tensors.begin()->first)));
+        }
+    }
+    whole.path = path;
+#ifndef LOFTSCOPE_COMPUTE_ONLY
+    whole.sha256 = sha256(std::as_bytes(std::span(digests)));
+#endif
+    return whole;
 }
 
 bool namesTensor(const std::string& reference) {

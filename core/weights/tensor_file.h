@@ -21,8 +21,9 @@ std::string_view nameOf(TensorFormat format);
 struct TensorFile {
     std::filesystem::path path;
     TensorFormat format = TensorFormat::Safetensors;
-    std::string sha256;                          ///< of the whole file, lower-case hexadecimal
-    StateDict tensors;                           ///< a .npy has one, under the key ""
+    std::string sha256; ///< of the whole file, lower-case hexadecimal; of a checkpoint in parts: of
+                        ///< its parts' digests, written one after the other
+    StateDict tensors;  ///< a .npy has one, under the key ""
     std::map<std::string, std::string> metadata; ///< safetensors' __metadata__
     std::vector<std::string>
         warnings; ///< one sentence each, e.g. foreign objects that were left inert
@@ -30,8 +31,10 @@ struct TensorFile {
 
 /// Reads every tensor of a file; the format is recognised from the content, not the name. Nothing
 /// in the file is ever executed. safetensors are memory-mapped: the tensors share the mapping.
-/// Errors: NotFound, Malformed (truncated, out of bounds, wrong CRC), Unsupported (legacy .pth, not
-/// a tensor file), Cancelled (while hashing).
+/// Of a checkpoint that was cut into parts, `path` may be its index (`*.index.json`) or any part
+/// (`*-00001-of-00003.*`); all of them are read.
+/// Errors: NotFound (also of a part), Malformed (truncated, out of bounds, wrong CRC), Unsupported
+/// (legacy .pth, not a tensor file), Cancelled (while hashing).
 Result<TensorFile> readTensorFile(const std::filesystem::path& path,
                                   const RunContext& context = {});
 

@@ -107,6 +107,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Case{"dinov3_hub", "dinov3", "DINOv3 ViT-128x2/16"},
                     Case{"dinov3_plus_swiglu_hub", "dinov3", "DINOv3 ViT-64x2+/16"},
                     Case{"dinov3_hf", "dinov3", "DINOv3 ViT-128x1/16"},
+                    Case{"dinov3_timm", "dinov3", "DINOv3 ViT-64x2/16"},
+                    Case{"dinov3_plus_timm", "dinov3", "DINOv3 ViT-64x2+/16"},
                     Case{"clip_openai", "clip", "CLIP ViT-128x2/16"},
                     Case{"siglip_timm", "siglip", "SigLIP ViT-128x1/16"},
                     Case{"radio_tiny", "radio", "RADIO ViT-64x2/16"}),
@@ -146,6 +148,15 @@ void splitQkv(StateDict& state, const std::string& stacked, const std::string& a
     state = std::move(result);
 }
 
+/// What transformers 5 saves of an image tower without its text tower: names without the tower's.
+StateDict towerAlone(const StateDict& both) {
+    constexpr std::string_view tower = "vision_model.";
+    StateDict result;
+    for (const auto& [key, tensor] : both)
+        if (key.starts_with(tower)) result[key.substr(tower.size())] = tensor;
+    return result;
+}
+
 TEST(Clip, HuggingFacesNamesAreTheSameNetwork) {
     StateDict state =
         renamed(weightsOf("clip_openai"),
@@ -177,6 +188,16 @@ TEST(Clip, HuggingFacesNamesAreTheSameNetwork) {
                    Golden("backbone.clip_plain.cases")["tokens.by_size"])
             .max,
         2e-4);
+
+    StateDict tower = towerAlone(state);
+    tower["visual_projection.weight"] = state["visual_projection.weight"];
+    const BackboneCandidate alone = candidateOf(tower);
+    EXPECT_TRUE(alone.identity.account.complete());
+    EXPECT_THAT(alone.identity.account.surplus, testing::IsEmpty());
+    const at::Tensor picture = Golden("backbone.clip_openai.cases")["image.other"];
+    EXPECT_TRUE(at::equal(tokensOf(*built(alone), picture), tokensOf(*built(candidate), picture)));
+    tower.erase("visual_projection.weight");
+    EXPECT_EQ(built(candidateOf(tower))->channels(), 128); // the width: no space of texts
 }
 
 TEST(Clip, PlainTokensAreThoseOfTheWholeNetwork) {
@@ -254,6 +275,11 @@ TEST(Siglip, HuggingFacesNamesAreTheSameNetwork) {
             difference(tokensOf(*own, cases["image." + grid]), expected["tokens." + grid]);
         EXPECT_LE(gap.max, 2e-5) << grid << ": the two forms of GELU differ by 1e-4 and more";
     }
+    const BackboneCandidate alone = candidateOf(towerAlone(state));
+    EXPECT_TRUE(alone.identity.account.complete());
+    EXPECT_THAT(alone.identity.account.surplus, testing::IsEmpty());
+    EXPECT_TRUE(at::equal(tokensOf(*built(alone), cases["image.other"]),
+                          tokensOf(*own, cases["image.other"])));
 }
 
 TEST(Siglip, NormalisationAndReleaseFollowTheFile) {
@@ -362,6 +388,35 @@ TEST(Vit, PlainOnesInHuggingFacesNames) {
     EXPECT_LE(
         difference(tokensOf(*built(candidate), cases["image.other"]), cases["tokens.other"]).max,
         2e-4);
+}
+
+TEST(Backbones, PartsOfABlockThatAreNotKnownAreRefused) {
+    // Norms of queries and keys, as later ViTs have them: without them the tokens would be others.
+    const std::vector<std::pair<std::string, std::string>> extended{
+        {"dinov2_hub", "blocks.1.attn.q_norm.weight"},
+        {"dinov2_hf", "encoder.layer.0.attention.q_norm.weight"},
+        {"dinov3_timm", "blocks.1.attn.q_norm.weight"},
+        {"clip_openai", "visual.transformer.resblocks.0.ls_1.gamma"},
+        {"siglip_timm", "visual.trunk.blocks.0.attn.k_norm.weight"},
+        {"radio_tiny", "base_model.blocks.1.attn.q_norm.weight"}};
+    for (const auto& [architecture, key] : extended) {
+        StateDict state = weightsOf(architecture);
+        state[key] = at::ones({64});
+        std::string message;
+        for (const BackboneFamily& family : backboneFamilies()) {
+            auto found = family.recognise(state, {});
+            if (!found) {
+                message = found.error().message;
+            } else if (*found) {
+                const auto backbone = (*found)->build(c10::kCPU);
+                message = backbone ? "it was built" : backbone.error().message;
+            } else {
+                continue;
+            }
+            break;
+        }
+        EXPECT_THAT(message, HasSubstr(key)) << architecture;
+    }
 }
 
 TEST(Backbones, WhatAFileLacksIsNamed) {

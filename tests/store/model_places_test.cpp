@@ -94,6 +94,43 @@ TEST_F(ModelPlacesTest, GatedModelsAreFoundInEitherLayout) {
     EXPECT_EQ(found("dinov3_vits16").first, hub);
 }
 
+TEST_F(ModelPlacesTest, WhatTransformersOrTimmHaveFetchedIsFoundToo) {
+    const std::string cache = "home/.cache/huggingface/hub/";
+    const fs::path timm = file(
+        cache + "models--timm--vit_small_patch14_dinov2.lvd142m/snapshots/1/model.safetensors");
+    EXPECT_EQ(found(), std::pair(timm, std::string("Hugging Face's cache, "
+                                                   "timm/vit_small_patch14_dinov2.lvd142m")));
+    const fs::path face = file(cache + "models--facebook--dinov2-small/snapshots/1/"
+                                       "pytorch_model.bin");
+    EXPECT_EQ(found().first, face);
+    // Of a gated model's repository any layout will do, also one in parts.
+    const fs::path parts = file(cache + "models--timm--vit_huge_plus_patch16_dinov3.lvd1689m/"
+                                        "snapshots/1/model.safetensors.index.json");
+    EXPECT_EQ(found("dinov3_vith16plus").first, parts);
+}
+
+TEST_F(ModelPlacesTest, RepositoriesAndFoldersStandForTheCheckpointInThem) {
+    const std::string cache = "home/.cache/huggingface/hub/";
+    const fs::path any = file(cache + "models--some--vit/snapshots/1/model.safetensors");
+    EXPECT_EQ(locateModel("some/vit", places()), any);
+    EXPECT_EQ(locateModel("some/other", places()), "some/other");
+    // Both towers rather than timm's image tower alone.
+    const fs::path both = file(cache + "models--some--vit/snapshots/1/open_clip_model.safetensors");
+    EXPECT_EQ(locateModel("some/vit", places()), both);
+    // LoftUp's safetensors lack its channel norm: the file that is known to be the model counts.
+    file(cache + "models--haiwen--loftup-clip/snapshots/1/model.safetensors");
+    const fs::path loftup =
+        file(cache + "models--haiwen--loftup-clip/snapshots/1/pytorch_model.bin");
+    EXPECT_EQ(locateModel("haiwen/loftup-clip", places()), loftup);
+
+    const fs::path saved = file("saved/pytorch_model.bin");
+    EXPECT_EQ(locateModel(folder / "saved", places()), saved);
+    file("empty/config.json");
+    const auto empty = locateModel(folder / "empty", places());
+    ASSERT_FALSE(empty.has_value());
+    EXPECT_THAT(empty.error().message, HasSubstr("model.safetensors"));
+}
+
 TEST_F(ModelPlacesTest, FetchedModelsGoToTheUsersFolderUnlessAnotherIsNamed) {
     EXPECT_EQ(places().own, folder / "home/.local/share/loftscope/models");
     variables["XDG_DATA_HOME"] = (folder / "data").string();

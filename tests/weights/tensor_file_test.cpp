@@ -6,6 +6,8 @@
 #include <ATen/ops/ones.h>
 #include <gmock/gmock.h>
 
+#include <set>
+#include <string>
 #include <sys/stat.h>
 
 namespace loftscope {
@@ -41,6 +43,52 @@ TEST(TensorFile, ATensorIsChosenByKey) {
     const std::string odd = (folder / "x.npy:y.safetensors").string();
     ASSERT_TRUE(writeSafetensors(odd, {{"only", at::ones({5})}}));
     EXPECT_EQ(readTensor(odd).value().numel(), 5);
+}
+
+TEST(TensorFile, ACheckpointInPartsIsOne) {
+    const TempFolder folder;
+    const auto part = [&](const char* name, const char* key) {
+        ASSERT_TRUE(writeSafetensors(folder / name, {{key, at::ones({2})}}));
+    };
+    part("model-00001-of-00002.safetensors", "a");
+    const Result<TensorFile> lonely = readTensorFile(folder / "model-00001-of-00002.safetensors");
+    ASSERT_FALSE(lonely);
+    EXPECT_EQ(lonely.error().code, ErrorCode::NotFound);
+    EXPECT_THAT(lonely.error().message, HasSubstr("'model-00002-of-00002.safetensors'"));
+
+    part("model-00002-of-00002.safetensors", "b");
+    test::writeBytes(folder / "model.safetensors.index.json",
+                     R"({"metadata": {"total_size": 16}, "weight_map": {)"
+                     R"("a": "model-00001-of-00002.safetensors",)"
+                     R"( "b": "model-00002-of-00002.safetensors"}})");
+    std::set<std::string> digests;
+    for (const char* name : {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
+                             "model.safetensors.index.json"}) {
+        const Result<TensorFile> whole = readTensorFile(folder / name);
+        ASSERT_TRUE(whole) << whole.error().message;
+        EXPECT_EQ(whole->path, folder / name);
+        EXPECT_TRUE(whole->tensors.contains("a") && whole->tensors.contains("b")) << name;
+        digests.insert(whole->sha256);
+    }
+    EXPECT_EQ(digests.size(), 1U);
+    EXPECT_EQ(digests.begin()->size(), 64U);
+
+    part("model-00002-of-00002.safetensors", "a");
+    EXPECT_THAT(readTensorFile(folder / "model-00001-of-00002.safetensors").error().message,
+                HasSubstr("another part"));
+    for (const char* bad : {"", "[]", "{\"weight_map\": {\"a\": 1}}", "{\"weight_map\": {}}",
+                            "{\"weight_map\": {\"a\": \"../model.safetensors\"}}"}) {
+        test::writeBytes(folder / "model.safetensors.index.json", bad);
+        EXPECT_EQ(readTensorFile(folder / "model.safetensors.index.json").error().code,
+                  ErrorCode::Malformed)
+            << bad;
+    }
+    // Numbers that count no parts.
+    for (const char* name : {"a-00003-of-00002.safetensors", "a-00001-of-00001.safetensors",
+                             "-00001-of-00002.safetensors", "a-0001-of-00002.safetensors"}) {
+        part(name, "a");
+        EXPECT_TRUE(readTensorFile(folder / name)) << name;
+    }
 }
 
 TEST(TensorFile, WhatIsNoTensorFileIsSaid) {
