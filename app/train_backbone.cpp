@@ -19,6 +19,7 @@ namespace {
 struct BackboneOptions {
     std::vector<std::string> teachers;
     std::string from;
+    std::string stem;
     VitSize size;
     DataOptions data;
     ScheduleOptions schedule;
@@ -82,9 +83,11 @@ Result<BackboneRecipe> recipeFrom(const BackboneOptions& options, at::ScalarType
 
 Result<TrainableVit> studentFor(const BackboneOptions& options, c10::Device device) {
     if (options.from.empty()) {
-        LOFTSCOPE_TRY(const VitSpec spec, options.size.spec());
+        VitSize size = options.size;
+        LOFTSCOPE_TRY(size.stem, stemFrom(options.stem));
+        LOFTSCOPE_TRY(const VitSpec spec, size.spec());
         const CounterRandom random(options.schedule.seed, RandomPurpose::Initialisation, 0);
-        return TrainableVit::create(options.size, spec, random, device);
+        return TrainableVit::create(size, spec, random, device);
     }
     LOFTSCOPE_TRY(const TensorFile file, readTensorFile(options.from));
     LOFTSCOPE_TRY(const VitSpec spec, recogniseVit(file.tensors));
@@ -164,6 +167,11 @@ CommandBody addTrainBackbone(CLI::App& train) {
     size("--width", options->size.width, "Channels of a token, a multiple of 64 (one head each)");
     size("--depth", options->size.depth, "Blocks");
     size("--grid", options->size.grid, "Side of the learned position table");
+    backbone
+        ->add_option("--stem", options->stem,
+                     "Convolutions before the patches, a stage for each halving: channels and "
+                     "residual blocks, for example 24,48x1,96x2,192x2 [none]")
+        ->group("Size");
     backbone->add_option("--mlp", options->size.mlp, "Width inside the MLP, relative")
         ->capture_default_str()
         ->check(positive)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/backbone/dinov2.h"
 
+#include "core/backbone/conv_stem.h"
 #include "core/backbone/position_table.h"
 #include "core/backbone/transformer.h"
 #include "core/base/guard.h"
@@ -19,6 +20,7 @@ struct Weights {
     at::Tensor cls_token;       ///< 1 x 1 x C
     at::Tensor pos_embed;       ///< 1 x (1 + base grid) x C
     at::Tensor register_tokens; ///< 1 x registers x C
+    StateDict stem;             ///< by key; empty without one
     at::Tensor patch_embed_weight;
     at::Tensor patch_embed_bias;
     LayerNorm norm;
@@ -31,9 +33,12 @@ Weights readWeights(const WeightScope& root, const VitSpec& spec, c10::Device de
     weights.pos_embed = root("pos_embed", {1, 1 + spec.positionGrid.area(), width}).to(device);
     if (spec.registers > 0)
         weights.register_tokens = root("register_tokens", {1, spec.registers, width}).to(device);
+    for (const auto& [key, shape] : stemShapes(spec.stem))
+        weights.stem[key] = root(key, shape).to(device);
     const WeightScope projection = root["patch_embed"]["proj"];
     weights.patch_embed_weight =
-        projection("weight", {width, 3, spec.patch, spec.patch}).to(device);
+        projection("weight", {width, spec.patchChannels(), spec.patchKernel(), spec.patchKernel()})
+            .to(device);
     weights.patch_embed_bias = projection("bias", {width}).to(device);
     weights.norm = readLayerNorm(root["norm"], width, layerNormEps, device);
     root.ignore("mask_token"); // only used while the model is trained
@@ -57,8 +62,11 @@ public:
 
 private:
     at::Tensor embed(const at::Tensor& picture, const Extent& grid) const override {
+        const auto ofStem = [&](const std::string& key) { return weights_.stem.at(key); };
+        const at::Tensor seen =
+            spec_.stem.empty() ? picture : convStem(spec_.stem, ofStem, picture, at::kFloat);
         const at::Tensor patches =
-            patchRows(picture, weights_.patch_embed_weight, weights_.patch_embed_bias);
+            patchRows(seen, weights_.patch_embed_weight, weights_.patch_embed_bias);
         at::Tensor x = at::cat({weights_.cls_token[0], patches}, 0) +
                        resizedPositionTable(weights_.pos_embed, spec_.positionGrid, grid,
                                             spec_.positionRule)[0];
@@ -88,6 +96,7 @@ ModelFacts factsOf(const VitSpec& spec) {
                      {"position_grid", spec.positionGrid},
                      {"position_includes_class", spec.positionIncludesClass},
                      {"position_resize", std::string(nameOf(spec.positionRule))}};
+    if (!spec.stem.empty()) facts.emplace_back("stem", textOf(spec.stem));
     if (!spec.keyPrefix.empty()) facts.emplace_back("key_prefix", spec.keyPrefix);
     return facts;
 }

@@ -40,7 +40,7 @@ struct EngineOptions {
     /// Checkpoints of methods that need one, by key: "loftup".
     std::map<std::string, std::filesystem::path> weights;
     std::string device = "cpu";     ///< "auto", "cpu", "cuda", "cuda:1"
-    std::string precision = "fp32"; ///< of methods that have others: "bf16", "fp16"
+    std::string precision = "fp32"; ///< of methods that have others: "tf32", "bf16", "fp16"
     /// Principal components per map, fewer if the features have fewer.
     int components = usualComponents;
     std::int64_t tile = 64;                           ///< side of the tiles of a map, pixels
@@ -104,7 +104,7 @@ struct FieldBegun {
     Extent extent;
     std::int64_t tile = 0;
     int components = 0;
-    std::string precision; ///< what the method really computes in: "fp32", "bf16"
+    std::string precision; ///< what the method really computes in: "fp32", "tf32", "bf16", "fp16"
 };
 
 struct FieldFitted {

@@ -101,12 +101,13 @@ std::string BackboneTrainer::describe() const {
         targets += fmt::format("{}{}*{}/{}", targets.empty() ? "" : " + ", target.weight,
                                target.label, target.dims);
     const VitSpec& vit = student_.spec();
+    const std::string stem = vit.stem.empty() ? "" : " stem=" + textOf(vit.stem);
     return fmt::format(
-        "backbone=vit patch={} width={} depth={} heads={} hidden={} grid={}x{} seed={} batch={} "
+        "backbone=vit patch={}{} width={} depth={} heads={} hidden={} grid={}x{} seed={} batch={} "
         "accumulation={} sizes={} arithmetic={} optimizer=adamw betas={},{} weight_decay={} lr={} "
         "warm_up={} cosine_steps={} final_share={} clip={} ema={} view={} photo_side={} "
         "fit_photos={} share={} stretch={} photo_flips={} color={} targets={}",
-        vit.patch, vit.width, vit.depth, vit.heads, vit.hidden, vit.positionGrid.height,
+        vit.patch, stem, vit.width, vit.depth, vit.heads, vit.hidden, vit.positionGrid.height,
         vit.positionGrid.width, recipe_.seed, recipe_.batch, recipe_.accumulation, sizes,
         recipe_.arithmetic == at::kBFloat16 ? "bf16" : "fp32", recipe_.optimizer.beta1,
         recipe_.optimizer.beta2, recipe_.optimizer.weightDecay, recipe_.learningRate,
@@ -289,7 +290,11 @@ Result<BatchLoss> BackboneTrainer::loss(const std::vector<TrainingSample>& sampl
 
 Result<void> BackboneTrainer::openCache() {
     if (cacheOptions_.path.empty() || recipe_.view != TeacherView::Photo) return {};
-    std::string identity = describe();
+    // What the student is and how it learns is not in it, so that the file may serve another run.
+    std::string identity =
+        fmt::format("{} {}", recipe_.photoSide, at::toString(recipe_.arithmetic));
+    for (const DistillationTarget& target : targets_)
+        identity += fmt::format(" {}/{}", target.label, target.dims);
     for (const Whitening& whitening : whitenings_) {
         for (const at::Tensor& tensor : {whitening.mean, whitening.directions}) {
             const at::Tensor bytes = tensor.contiguous();

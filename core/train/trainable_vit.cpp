@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/train/trainable_vit.h"
 
+#include "core/backbone/conv_stem.h"
 #include "core/backbone/position_table.h"
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -29,7 +30,7 @@ constexpr std::int64_t headWidth = 64;
 /// Shapes of all parameters, by hub name.
 std::map<std::string, std::vector<std::int64_t>> wantedParameters(const VitSpec& spec) {
     const std::int64_t c = spec.width;
-    std::map<std::string, std::vector<std::int64_t>> wanted;
+    std::map<std::string, std::vector<std::int64_t>> wanted = stemShapes(spec.stem);
     const auto norm = [&](const std::string& name) {
         wanted[name + ".weight"] = {c};
         wanted[name + ".bias"] = {c};
@@ -42,7 +43,8 @@ std::map<std::string, std::vector<std::int64_t>> wantedParameters(const VitSpec&
     wanted["cls_token"] = {1, 1, c};
     wanted["pos_embed"] = {1, 1 + spec.positionGrid.area(), c};
     if (spec.registers > 0) wanted["register_tokens"] = {1, spec.registers, c};
-    wanted["patch_embed.proj.weight"] = {c, 3, spec.patch, spec.patch};
+    wanted["patch_embed.proj.weight"] = {c, spec.patchChannels(), spec.patchKernel(),
+                                         spec.patchKernel()};
     wanted["patch_embed.proj.bias"] = {c};
     for (std::int64_t i = 0; i < spec.depth; ++i) {
         const std::string block = fmt::format("blocks.{}.", i);
@@ -76,9 +78,16 @@ Result<VitSpec> VitSize::spec() const {
         return fail(ErrorCode::InvalidArgument,
                     "Patch, depth, position grid and MLP ratio must be positive.");
     }
+    if (patch % (std::int64_t{1} << stem.size()) != 0) {
+        return fail(ErrorCode::InvalidArgument,
+                    fmt::format("A stem of {} stages does not go with patches of {} pixels: each "
+                                "stage halves the sides.",
+                                stem.size(), patch));
+    }
     VitSpec spec;
     spec.name = fmt::format("ViT-{}x{}/{}", width, depth, patch);
     spec.patch = patch;
+    spec.stem = stem;
     spec.width = width;
     spec.depth = depth;
     spec.heads = width / headWidth;
@@ -101,8 +110,8 @@ TrainableVit TrainableVit::create(const VitSize& size, const VitSpec& spec, Coun
             values.fill_(size.layerScale);
         } else if (key.ends_with(".weight") && shape.size() == 1) {
             values.fill_(1);
-        } else if (key == "patch_embed.proj.weight") {
-            const double bound = 1 / std::sqrt(static_cast<double>(3 * spec.patch * spec.patch));
+        } else if (shape.size() == 4) { // convolutions
+            const double bound = 1 / std::sqrt(static_cast<double>(shape[1] * shape[2] * shape[3]));
             values.uniform_(-bound, bound, generator);
         } else if (!key.ends_with(".bias")) {
             // Two deviations hold 95 %; the rest is cut off.
@@ -183,9 +192,12 @@ at::Tensor TrainableVit::forward(const at::Tensor& pictures, at::ScalarType arit
     const std::int64_t batch = pictures.size(0);
     const Extent grid{pictures.size(2) / spec_.patch, pictures.size(3) / spec_.patch};
     const auto& parameters = parameters_;
+    const auto ofStem = [&](const std::string& key) { return parameters.at(key); };
+    const at::Tensor seen =
+        spec_.stem.empty() ? pictures : convStem(spec_.stem, ofStem, pictures, arithmetic);
     const at::Tensor patches =
-        at::conv2d(pictures.to(arithmetic), parameters.at("patch_embed.proj.weight").to(arithmetic),
-                   parameters.at("patch_embed.proj.bias").to(arithmetic), spec_.patch)
+        at::conv2d(seen.to(arithmetic), parameters.at("patch_embed.proj.weight").to(arithmetic),
+                   parameters.at("patch_embed.proj.bias").to(arithmetic), spec_.patchKernel())
             .flatten(2)
             .transpose(1, 2)
             .to(at::kFloat);

@@ -15,6 +15,7 @@
 #include <c10/core/ScalarType.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace loftscope {
 
@@ -23,9 +24,10 @@ struct VitSize {
     std::int64_t patch = 16;
     std::int64_t width = 192;
     std::int64_t depth = 12;
-    std::int64_t grid = 14;  ///< side of the learned position table
-    double mlp = 4;          ///< channels inside the MLP, relative to the width
-    double layerScale = 0.1; ///< initial value; 0: no LayerScale
+    std::int64_t grid = 14;        ///< side of the learned position table
+    double mlp = 4;                ///< channels inside the MLP, relative to the width
+    double layerScale = 0.1;       ///< initial value; 0: no LayerScale
+    std::vector<StemStage> stem{}; ///< convolutions before the patch embedding
     /// Errors: InvalidArgument.
     Result<VitSpec> spec() const;
 };

@@ -64,7 +64,10 @@ std::vector<KeyRule> rulesFor(const StateDict& state, const VitSpec& spec) {
     rules.add("cls_token", {1, 1, c});
     if (spec.registers > 0) rules.add("register_tokens", {1, spec.registers, c});
     rules.add("pos_embed", {1, spec.positionGrid.area() + (spec.positionIncludesClass ? 1 : 0), c});
-    rules.add("patch_embed.proj.weight", {c, 3, spec.patch, spec.patch});
+    for (const auto& [key, shape] : stemShapes(spec.stem))
+        rules.add(key, shape);
+    rules.add("patch_embed.proj.weight",
+              {c, spec.patchChannels(), spec.patchKernel(), spec.patchKernel()});
     rules.add("patch_embed.proj.bias", {c});
     rules.addBlocks(spec.depth, {c, spec.hidden, spec.swiglu, spec.layerScale, spec.qkvBias});
     rules.addNorm("norm", c);
@@ -77,6 +80,7 @@ std::string nameFor(const VitSpec& spec) {
     const bool dinov2 = spec.layerScale && spec.patch == 14;
     std::string name = fmt::format("{}ViT-{}/{}", dinov2 ? "DINOv2 " : "",
                                    vitSizeName(spec.width, spec.depth), spec.patch);
+    if (!spec.stem.empty()) name += " with a convolutional stem";
     if (spec.registers > 0)
         name += fmt::format(" with {} register{}", spec.registers, spec.registers == 1 ? "" : "s");
     return name;
@@ -85,6 +89,20 @@ std::string nameFor(const VitSpec& spec) {
 PositionRule positionRuleFor(VitLayout layout, std::int64_t registers) {
     if (layout == VitLayout::Timm || registers > 0) return PositionRule::SizeAntialias;
     return layout == VitLayout::Hub ? PositionRule::HubOffset : PositionRule::SizeNoAntialias;
+}
+
+/// LoftScope's own addition to the hub's layout: convolutions before the patch embedding.
+std::vector<StemStage> stemOf(const VitNaming& naming) {
+    std::vector<StemStage> stages;
+    while (true) {
+        const std::string stage = fmt::format("stem.{}.", stages.size());
+        const std::vector<std::int64_t> down = naming.shape(stage + "down.weight");
+        if (down.size() != 4) return stages;
+        StemStage found{.channels = down[0]};
+        while (naming.has(fmt::format("{}blocks.{}.conv.weight", stage, found.blocks)))
+            ++found.blocks;
+        stages.push_back(found);
+    }
 }
 
 std::unexpected<Error> notUsable(std::string_view what, std::string_view reason) {
@@ -159,11 +177,13 @@ Result<VitSpec> recogniseVit(const StateDict& state) {
     spec.keyPrefix = place->prefix;
     const VitNaming naming(state, namesOf(spec.layout), spec.keyPrefix);
 
+    spec.stem = stemOf(naming);
     const std::vector<std::int64_t> patch = naming.shape("patch_embed.proj.weight");
-    if (patch.size() != 4 || patch[1] != 3 || patch[2] != patch[3] || patch[2] < 1)
+    if (patch.size() != 4 || patch[1] != spec.patchChannels() || patch[2] != patch[3] ||
+        patch[2] < 1)
         return notUsable(what, "its patch embedding is not for square RGB patches");
     spec.width = patch[0];
-    spec.patch = patch[2];
+    spec.patch = patch[2] << spec.stem.size();
     if (spec.width < headWidth || spec.width % headWidth != 0) {
         return notUsable(what, fmt::format("its width {} is not a multiple of the head width {}",
                                            spec.width, headWidth));

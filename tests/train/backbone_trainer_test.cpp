@@ -181,6 +181,24 @@ TEST_F(BackboneTraining, TheCacheChangesNothingButTheWork) {
     EXPECT_EQ(colors_->shown - work, 5 + 5); // the fit, and every photo once
 }
 
+TEST_F(BackboneTraining, TheCacheOfOneRunServesAnotherWithTheSameTargets) {
+    const TargetCacheOptions cache{folder_ / "targets", 1 << 20};
+    BackboneTrainer first = trainer(recipe(), 1, {}, cache);
+    meanOf(first, 5);
+    int work = colors_->shown;
+    BackboneRecipe other = recipe();
+    other.seed = 6;
+    other.learningRate = 1e-3;
+    BackboneTrainer second = trainer(other, 1, {}, cache);
+    meanOf(second, 5);
+    EXPECT_EQ(colors_->shown - work, 5); // the fit alone
+    other.photoSide = 48;                // here the teachers see something else
+    work = colors_->shown;
+    BackboneTrainer third = trainer(other, 1, {}, cache);
+    meanOf(third, 5);
+    EXPECT_EQ(colors_->shown - work, 5 + 5);
+}
+
 TEST_F(BackboneTraining, TwoProcessesTrainWhatOneTrains) {
     BackboneRecipe shared = recipe();
     shared.accumulation = 4;

@@ -129,6 +129,29 @@ TEST_F(TrainCommand, DistilsABackboneResumesAndContinues) {
     EXPECT_EQ(continued.code, 0) << continued.output;
 }
 
+TEST_F(TrainCommand, DistilsABackboneWithAStemThatEveryCommandReads) {
+    const std::string stem = " --stem 8,16x1,24,32 --steps ";
+    ASSERT_EQ(runProgram(backboneCommand("photos", "s", stem + "1")).code, 0);
+    const Outcome more = runProgram(backboneCommand("photos", "s", stem + "2"));
+    ASSERT_EQ(more.code, 0) << more.output;
+    const std::string weights = (folder_ / "s" / "backbone.safetensors").string();
+    const Outcome inspected = runProgram("inspect " + weights);
+    EXPECT_EQ(inspected.code, 0) << inspected.output;
+    EXPECT_NE(inspected.output.find("8,16x1,24,32"), std::string::npos) << inspected.output;
+    const Outcome continued =
+        runProgram(backboneCommand("photos", "t", "--steps 1 --from " + weights));
+    EXPECT_EQ(continued.code, 0) << continued.output;
+    const fs::path features = folder_ / "features.npy";
+    const Outcome read = runProgram("features --image " + (folder_ / "photos" / "0.png").string() +
+                                    " --threads 1 -b " + weights + " --out " + features.string());
+    EXPECT_EQ(read.code, 0) << read.output;
+    EXPECT_TRUE(fs::exists(features));
+
+    const Outcome wrong = runProgram(backboneCommand("photos", "w", "--stem 8,,16"));
+    EXPECT_EQ(wrong.code, 2) << wrong.output;
+    EXPECT_NE(wrong.output.find("'8,,16' is no stem"), std::string::npos) << wrong.output;
+}
+
 TEST_F(TrainCommand, APackOfDecodedPhotosTrainsWhatThePhotosTrain) {
     const std::string pack = (folder_ / "pack.safetensors").string();
     const Outcome packed = runProgram("train --json --quiet pack --data " +

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The trainable ViT against the one that the program runs, through a file.
+#include "core/backbone/conv_stem.h"
 #include "core/pipeline/models.h"
 #include "core/train/trainable_vit.h"
 #include "core/weights/recognise.h"
@@ -85,6 +86,75 @@ TEST_F(TrainableVits, InferenceEqualsTrainingOnEveryGrid) {
                                          model.exported(), extent),
                   1e-4);
     }
+}
+
+const VitSize stemmed{
+    .patch = 16, .width = 64, .depth = 2, .grid = 3, .stem = {{8}, {12, 2}, {16, 1}}};
+
+TEST_F(TrainableVits, InferenceEqualsTrainingWithAStemOfConvolutions) {
+    const TrainableVit model = livedInModel(stemmed);
+    StateDict exact = model.state();
+    exact["mask_token"] = at::zeros({1, 64});
+    for (const Extent& extent : {Extent{48, 48}, Extent{32, 80}, Extent{16, 16}})
+        EXPECT_LT(differenceThroughAFile(model, exact, extent), 1e-4);
+    const at::Tensor pictures = gaussian({2, 3, 32, 48}, 3);
+    model.forward(pictures).square().sum().backward();
+    for (const auto& [key, parameter] : model.parameters()) {
+        ASSERT_TRUE(parameter.grad().defined()) << key;
+        EXPECT_GT(parameter.grad().abs().max().item<double>(), 0) << key;
+    }
+    const at::Tensor tokens = model.forward(pictures);
+    const at::Tensor rough = model.forward(pictures, at::kBFloat16);
+    EXPECT_LT((rough - tokens).norm().item<double>() / tokens.norm().item<double>(), 0.03);
+    EXPECT_GT((rough - tokens).abs().max().item<double>(), 0);
+}
+
+TEST_F(TrainableVits, AStemIsRecognisedWithItsNumbers) {
+    const VitSpec spec = *stemmed.spec();
+    const TrainableVit model =
+        TrainableVit::create(stemmed, spec, CounterRandom(2, RandomPurpose::Initialisation, 0));
+    StateDict state = model.exported();
+    const auto found = recogniseVit(state);
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_EQ(found->stem, stemmed.stem);
+    EXPECT_EQ(found->patch, 16);
+    EXPECT_EQ(found->name, "ViT-64x2/16 with a convolutional stem");
+    EXPECT_TRUE(accountOf(state, *found).missing.empty());
+    EXPECT_TRUE(accountOf(state, *found).surplus.empty());
+    // A stage that has lost a part is missed, not skipped.
+    state.erase("stem.1.norm.bias");
+    EXPECT_EQ(accountOf(state, *recogniseVit(state)).missing,
+              (std::vector<std::string>{"stem.1.norm.bias"}));
+}
+
+TEST(ConvStem, CellsLieCentredOnTheirPixels) {
+    // Kernels that are their own mirror images see a mirrored picture mirrored, unless the cells
+    // lie to one side, as those of odd kernels with stride 2 do on even sizes.
+    const std::vector<StemStage> stages{{6, 1}, {8, 1}};
+    StateDict parameters;
+    std::uint64_t seed = 1;
+    for (const auto& [key, shape] : stemShapes(stages)) {
+        const at::Tensor values = gaussian(shape, seed++);
+        parameters[key] = shape.size() == 4 ? values + values.flip({3}) : values;
+    }
+    const auto parameter = [&](const std::string& key) { return parameters.at(key); };
+    const at::Tensor picture = gaussian({1, 3, 16, 24}, 50);
+    const at::Tensor seen = convStem(stages, parameter, picture, at::kFloat);
+    ASSERT_EQ(seen.sizes(), at::IntArrayRef({1, 8, 4, 6}));
+    const at::Tensor mirrored = convStem(stages, parameter, picture.flip({3}), at::kFloat);
+    EXPECT_LT((mirrored.flip({3}) - seen).abs().max().item<double>(), 1e-4);
+    EXPECT_GT((mirrored - seen).abs().max().item<double>(), 0.1);
+}
+
+TEST(ConvStem, IsReadFromText) {
+    const std::vector<StemStage> stages{{24, 0}, {48, 1}, {96, 2}};
+    EXPECT_EQ(textOf(stages), "24,48x1,96x2");
+    EXPECT_EQ(stemFrom("24,48x1,96x2").value(), stages);
+    EXPECT_TRUE(stemFrom("")->empty());
+    for (const char* text : {"24,,48", "x2", "24x", "24x0", "24,-3", "a", "24 ,48"})
+        EXPECT_EQ(stemFrom(text).error().code, ErrorCode::InvalidArgument) << text;
+    EXPECT_FALSE((VitSize{.patch = 14, .stem = {{24}, {48}}}.spec()));
+    EXPECT_FALSE((VitSize{.patch = 16, .stem = {{24}, {24}, {24}, {24}, {24}}}.spec()));
 }
 
 TEST_F(TrainableVits, AFreshModelIsRecognisedWithItsNumbers) {

@@ -11,7 +11,7 @@ struct ComputeSettings {
     std::int64_t inputSize = 224;   ///< short side of the backbone's input, pixels
     std::int64_t outputSize = 0;    ///< short side of upsampled maps, pixels; 0: the input's size
     std::string device = "cpu";     ///< "cpu", "cuda:0"
-    std::string precision = "fp32"; ///< of upsamplers with weights: "fp32", "bf16", "fp16"
+    std::string precision = "fp32"; ///< of upsamplers with weights: "fp32", "tf32", "bf16", "fp16"
     friend bool operator==(const ComputeSettings&, const ComputeSettings&) = default;
 };
 
