@@ -73,8 +73,7 @@ Result<WindowOptions> windowOptions(const Options& options, const CommandContext
         window.devices.append(QString::fromStdString(name));
     window.settingsPath = QString::fromStdString(options.settings);
     engine.backbone = options.backbone;
-    if (options.backbone.empty())
-        engine.backbone = installedModel("bootstrap_vit_ti16.safetensors");
+    if (options.backbone.empty()) engine.backbone = installedModel("loftscope_vit16.safetensors");
     if (engine.backbone.empty())
         return fail(ErrorCode::NotFound,
                     "The default backbone is not beside the program: give one with --backbone.");
@@ -85,8 +84,7 @@ Result<WindowOptions> windowOptions(const Options& options, const CommandContext
         engine.weights["loftup"] = options.upsampler.substr(7);
     } else if (options.backbone.empty()) {
         // The default LoftUp fits the default backbone only.
-        if (const auto path = installedModel("bootstrap_loftup_vit_ti16.safetensors");
-            !path.empty())
+        if (const auto path = installedModel("loftscope_vit16_loftup.safetensors"); !path.empty())
             engine.weights["loftup"] = path;
     }
     return window;

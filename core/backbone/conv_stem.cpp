@@ -66,7 +66,8 @@ std::map<std::string, std::vector<std::int64_t>> stemShapes(const std::vector<St
     for (std::size_t s = 0; s < stages.size(); ++s) {
         const std::int64_t c = stages[s].channels;
         const std::string stage = fmt::format("stem.{}.", s);
-        const auto convolution = [&](const std::string& name, std::int64_t from, std::int64_t side) {
+        const auto convolution = [&](const std::string& name, std::int64_t from,
+                                     std::int64_t side) {
             shapes[stage + name + ".weight"] = {c, from, side, side};
             shapes[stage + name + ".bias"] = {c};
         };

@@ -129,10 +129,10 @@ KnownModel uplift(std::string_view name, std::string_view title, std::string_vie
 
 const std::vector<KnownModel>& knownModels() {
     static const std::vector<KnownModel> models{
-        {.name = "bootstrap_vit_ti16",
-         .title = "ViT-Ti/16, which comes with LoftScope",
+        {.name = "loftscope_vit16",
+         .title = "ViT with a convolutional stem, which comes with LoftScope",
          .licence = apache,
-         .file = "bootstrap_vit_ti16.safetensors",
+         .file = "loftscope_vit16.safetensors",
          .megabytes = 11},
         dino("dino_vits16", "DINO ViT-S/16",
              "https://dl.fbaipublicfiles.com/dino/dino_deitsmall16_pretrain/"
@@ -213,11 +213,11 @@ const std::vector<KnownModel>& knownModels() {
               "https://huggingface.co/nvidia/RADIO/resolve/main/radio-v2.5-l_half.pth.tar"),
         radio("radio_v2.5-h", "RADIO v2.5 ViT-H/16",
               "https://huggingface.co/nvidia/RADIO/resolve/main/radio_v2.5-h.pth.tar"),
-        {.name = "bootstrap_loftup_vit_ti16",
-         .title = "LoftUp for the ViT-Ti/16, which comes with LoftScope",
+        {.name = "loftscope_vit16_loftup",
+         .title = "LoftUp for the ViT that comes with LoftScope",
          .method = "loftup",
          .licence = apache,
-         .file = "bootstrap_loftup_vit_ti16.safetensors",
+         .file = "loftscope_vit16_loftup.safetensors",
          .megabytes = 3},
         loftup("loftup_dinov2s", "LoftUp for DINOv2 ViT-S/14", "haiwen/loftup-dinov2s",
                "https://huggingface.co/haiwen/loftup-dinov2s/resolve/main/pytorch_model.bin", 17),

@@ -229,8 +229,8 @@ TEST_F(CommandLineTest, RenderWritesALabelledFigureWithoutADisplay) {
     const std::string picture = photo("photo.png", {96, 160});
     const std::string models = std::string(LOFTSCOPE_RESOURCES) + "/models/";
     const auto outcome = runProgram(
-        {"render", picture, "--backbone", models + "bootstrap_vit_ti16.safetensors", "--upsampler",
-         "bilinear", "--upsampler", "loftup=" + models + "bootstrap_loftup_vit_ti16.safetensors",
+        {"render", picture, "--backbone", models + "loftscope_vit16.safetensors", "--upsampler",
+         "bilinear", "--upsampler", "loftup=" + models + "loftscope_vit16_loftup.safetensors",
          "--panes", "image,lowres,bilinear,loftup,attention@80,40,similarity@10,20", "--size", "96",
          "--out", path("figure.png"), "--json"});
     ASSERT_EQ(outcome.exitCode, 0) << outcome.err;
@@ -250,7 +250,7 @@ TEST_F(CommandLineTest, RenderMakesAMatrixOfBackbonesAndMethods) {
                                            picture,
                                            "--backbones",
                                            golden("backbone.dinov2_hub.weights"),
-                                           "bootstrap_vit_ti16",
+                                           "loftscope_vit16",
                                            "-u",
                                            "bilinear",
                                            "-u",
@@ -258,7 +258,7 @@ TEST_F(CommandLineTest, RenderMakesAMatrixOfBackbonesAndMethods) {
                                            "-u",
                                            "loftup=" + golden("loftup_tiny.weights"),
                                            "-u",
-                                           "loftup=bootstrap_loftup_vit_ti16",
+                                           "loftup=loftscope_vit16_loftup",
                                            "--size",
                                            "96"};
     const auto outcome = runProgram(with(command, {"--json", "--out", path("matrix.png")}));
@@ -266,7 +266,8 @@ TEST_F(CommandLineTest, RenderMakesAMatrixOfBackbonesAndMethods) {
     const auto report = nlohmann::json::parse(outcome.out);
     const auto& panes = report["panes"];
     ASSERT_EQ(panes.size(), 10U) << "two rows of picture, low-res and three methods";
-    EXPECT_EQ(report["rows"], (std::vector<std::string>{"DINOv2 ViT-128x2/14", "ViT-Ti/16"}));
+    EXPECT_EQ(report["rows"], (std::vector<std::string>{"DINOv2 ViT-128x2/14",
+                                                        "ViT-192x8/16 with a convolutional stem"}));
     EXPECT_EQ(report["columns"][4], "LoftUp");
     EXPECT_EQ(panes[4]["subtitle"], "none for 128 channels was given");
     EXPECT_EQ(panes[9]["subtitle"], "") << "one that fits";
@@ -312,7 +313,7 @@ TEST_F(CommandLineTest, RenderDrawsAFigureFromAFile) {
     const std::string picture = photo("a.png", {60, 80});
     const auto render = [&](std::vector<std::string> rest) {
         std::vector<std::string> command{
-            "render", "-b", models + "bootstrap_vit_ti16.safetensors", "-u", "bilinear", "--size",
+            "render", "-b", models + "loftscope_vit16.safetensors", "-u", "bilinear", "--size",
             "64",     "-q"};
         command.insert(command.end(), rest.begin(), rest.end());
         return runProgram(command);
@@ -364,7 +365,7 @@ TEST_F(CommandLineTest, RenderWritesTheNumbersBehindAFigure) {
     for (const std::string format : {"npy", "safetensors", "png", "exr", "csv"}) {
         const std::string folder = path("data-" + format);
         const ProgramRun run = runProgram(
-            {"render", picture, "-b", models + "bootstrap_vit_ti16.safetensors", "-u", "bilinear",
+            {"render", picture, "-b", models + "loftscope_vit16.safetensors", "-u", "bilinear",
              "--size", "64", "--panes", "image,bilinear,norm:bilinear,attention@20,30", "--data",
              folder, "--data-format", format, "-o", path("a.svg"), "-q"});
         ASSERT_EQ(run.exitCode, 0) << run.err;
@@ -404,7 +405,7 @@ TEST_F(CommandLineTest, RenderWritesTheNumbersBehindAFigure) {
 
 TEST_F(CommandLineTest, RenderDrawsASessionAndWhatItsCommandLineDraws) {
     const std::string vit =
-        std::string(LOFTSCOPE_RESOURCES) + "/models/bootstrap_vit_ti16.safetensors";
+        std::string(LOFTSCOPE_RESOURCES) + "/models/loftscope_vit16.safetensors";
     Session session;
     session.photo.path = photo("a.png", {60, 80});
     session.backbone.path = vit;
@@ -445,7 +446,7 @@ TEST_F(CommandLineTest, RenderDrawsASessionAndWhatItsCommandLineDraws) {
 
 TEST_F(CommandLineTest, AFullDiskIsASentenceAndLeavesNothing) {
     const std::string vit =
-        std::string(LOFTSCOPE_RESOURCES) + "/models/bootstrap_vit_ti16.safetensors";
+        std::string(LOFTSCOPE_RESOURCES) + "/models/loftscope_vit16.safetensors";
     const std::string picture = photo("a.png", {64, 96});
     fs::create_directories(path("clip"));
     for (const char* name : {"clip/1.png", "clip/2.png", "clip/3.png"})
@@ -480,7 +481,7 @@ TEST_F(CommandLineTest, AFullDiskIsASentenceAndLeavesNothing) {
 
 TEST_F(CommandLineTest, RenderWritesAVideoOfAClip) {
     const std::string vit =
-        std::string(LOFTSCOPE_RESOURCES) + "/models/bootstrap_vit_ti16.safetensors";
+        std::string(LOFTSCOPE_RESOURCES) + "/models/loftscope_vit16.safetensors";
     fs::create_directories(path("clip"));
     for (const char* name : {"clip/1.png", "clip/2.png", "clip/3.png"})
         photo(name, {64, 96});
@@ -529,8 +530,8 @@ TEST_F(CommandLineTest, RenderWritesAVideoOfAClip) {
 TEST_F(CommandLineTest, RenderWritesAPageThatNeedsNothingElse) {
     const ProgramRun made =
         runProgram({"render", photo("a<b>.png", {60, 80}), photo("c.png", {64, 64}), "-b",
-                    std::string(LOFTSCOPE_RESOURCES) + "/models/bootstrap_vit_ti16.safetensors",
-                    "-u", "bilinear", "--size", "64", "--panes", "image,bilinear,attention@20,30",
+                    std::string(LOFTSCOPE_RESOURCES) + "/models/loftscope_vit16.safetensors", "-u",
+                    "bilinear", "--size", "64", "--panes", "image,bilinear,attention@20,30",
                     "--report", path("r.html"), "-q"});
     ASSERT_EQ(made.exitCode, 0) << made.err;
     std::ostringstream page;

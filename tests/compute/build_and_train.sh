@@ -17,7 +17,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/photos"
 cp "$source"/docs/screenshots/*.png "$work/photos"
 "$loftscope" train --quiet pack --data "$work/photos" --out "$work/photos.safetensors" --short-side 64
-arguments=(upsampler --backbone "$source/resources/models/bootstrap_vit_ti16.safetensors" --data "$work/photos.safetensors"
+arguments=(upsampler --backbone "$source/resources/models/loftscope_vit16.safetensors" --data "$work/photos.safetensors"
     --out "$work/run" --sizes 32 --accumulate 1 --jitters 1)
 "$trainer" --quiet --threads 1 "${arguments[@]}" --steps 2
 "$loftscope" train --quiet --threads 1 "${arguments[@]}" --steps 3

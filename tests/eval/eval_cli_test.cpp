@@ -15,9 +15,9 @@ namespace fs = std::filesystem;
 using test::ProgramRun;
 using test::runProgram;
 
-constexpr const char* backbone = LOFTSCOPE_RESOURCES "/models/bootstrap_vit_ti16.safetensors";
+constexpr const char* backbone = LOFTSCOPE_RESOURCES "/models/loftscope_vit16.safetensors";
 constexpr const char* loftUp =
-    "loftup=" LOFTSCOPE_RESOURCES "/models/bootstrap_loftup_vit_ti16.safetensors";
+    "loftup=" LOFTSCOPE_RESOURCES "/models/loftscope_vit16_loftup.safetensors";
 
 class EvalCommand : public testing::Test {
 protected:

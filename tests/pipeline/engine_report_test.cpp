@@ -36,8 +36,8 @@ protected:
 
     void SetUp() override {
         const std::filesystem::path models = std::string(LOFTSCOPE_RESOURCES) + "/models";
-        options.backbone = models / "bootstrap_vit_ti16.safetensors";
-        options.weights["loftup"] = models / "bootstrap_loftup_vit_ti16.safetensors";
+        options.backbone = models / "loftscope_vit16.safetensors";
+        options.weights["loftup"] = models / "loftscope_vit16_loftup.safetensors";
         options.tile = 48;
     }
     /// Opens a photo, computes the method's map and waits until all is done.

@@ -53,8 +53,8 @@ protected:
 
     void SetUp() override {
         const std::filesystem::path models = std::string(LOFTSCOPE_RESOURCES) + "/models";
-        options.backbone = models / "bootstrap_vit_ti16.safetensors";
-        options.weights["loftup"] = models / "bootstrap_loftup_vit_ti16.safetensors";
+        options.backbone = models / "loftscope_vit16.safetensors";
+        options.weights["loftup"] = models / "loftscope_vit16_loftup.safetensors";
     }
     void TearDown() override { engine.reset(); }
 
@@ -140,7 +140,7 @@ TEST_F(EngineTest, PhotoThenLowResMap) {
     const FeaturesReady ready = all<FeaturesReady>().front();
     EXPECT_EQ(ready.patch, 16);
     EXPECT_EQ(ready.tokens, (Extent{ready.input.height / 16, ready.input.width / 16}));
-    EXPECT_EQ(ready.depth, 12);
+    EXPECT_EQ(ready.depth, 8);
     const auto low = scores("");
     waitIdle(low);
     EXPECT_EQ(all<FieldBegun>(low).front().extent, ready.tokens);
@@ -378,7 +378,7 @@ TEST_F(EngineTest, SelfAttentionOfClsAndOfAPatch) {
         EXPECT_EQ(errorOf(id), std::nullopt);
         ASSERT_EQ(all<AttentionReady>(id).size(), 1U);
         const AttentionReady ready = all<AttentionReady>(id).front();
-        EXPECT_EQ(ready.blocks, 12);
+        EXPECT_EQ(ready.blocks, 8);
         EXPECT_EQ(ready.heads, 3);
         for (const int head : {-1, 0, 2}) {
             const std::size_t index = ready.indexOf(5, head);

@@ -57,7 +57,7 @@ TEST_F(ModelsCommand, ListsWhatIsKnownAndWhereItLies) {
     EXPECT_TRUE(entry(list, "dinov2_vits14")["path"].is_null());
     EXPECT_EQ(entry(list, "anyup_paper")["path"], (models / "anyup_paper.pth").string());
     EXPECT_EQ(entry(list, "anyup_paper")["where"], "LOFTSCOPE_MODELS");
-    EXPECT_EQ(entry(list, "bootstrap_vit_ti16")["where"], "comes with LoftScope");
+    EXPECT_EQ(entry(list, "loftscope_vit16")["where"], "comes with LoftScope");
     EXPECT_TRUE(entry(list, "radio_v2.5-b")["restricted"]);
     EXPECT_THAT(runProgram({"models"}).out, HasSubstr("dinov3_vits16"));
 }

@@ -60,15 +60,15 @@ protected:
 
     std::string command(const std::string& out, const std::string& more) const {
         return "train --json --threads 1 upsampler --backbone " LOFTSCOPE_RESOURCES
-               "/models/bootstrap_vit_ti16.safetensors --data " +
+               "/models/loftscope_vit16.safetensors --data " +
                (folder_ / "photos").string() + " --out " + (folder_ / out).string() +
                " --sizes 32 --accumulate 2 --jitters 1 " + more;
     }
-    /// A tiny student of the bootstrap backbone.
+    /// A tiny student of the default backbone.
     std::string backboneCommand(const std::string& data, const std::string& out,
                                 const std::string& more, int accumulate = 2) const {
         return "train --json --quiet --threads 1 backbone --teacher " LOFTSCOPE_RESOURCES
-               "/models/bootstrap_vit_ti16.safetensors:dims=8 --data " +
+               "/models/loftscope_vit16.safetensors:dims=8 --data " +
                (folder_ / data).string() + " --out " + (folder_ / out).string() +
                " --width 64 --depth 1 --grid 3 --sizes 32,32x48 --batch 2"
                " --photo-side 32 --constant-lr --accumulate " +
@@ -113,14 +113,14 @@ TEST_F(TrainCommand, DistilsABackboneResumesAndContinues) {
     const auto report = nlohmann::json::parse(more.output.substr(more.output.find('{')));
     EXPECT_EQ(report.at("first_step"), 2);
     EXPECT_EQ(report.at("last_step"), 3);
-    EXPECT_TRUE(report.at("losses").contains("cosine bootstrap_vit_ti16"));
+    EXPECT_TRUE(report.at("losses").contains("cosine loftscope_vit16"));
     EXPECT_TRUE(fs::exists(folder_ / "b" / "preview_000003.png"));
     EXPECT_TRUE(fs::exists(folder_ / "b" / "curves.html"));
 
     const fs::path weights = folder_ / "b" / "backbone.safetensors";
     const auto exported = readTensorFile(weights);
     ASSERT_TRUE(exported) << exported.error().message;
-    EXPECT_EQ(exported->metadata.at("teachers"), "bootstrap_vit_ti16");
+    EXPECT_EQ(exported->metadata.at("teachers"), "loftscope_vit16");
     EXPECT_EQ(exported->metadata.at("samples"), "12");
     const Outcome inspected = runProgram("inspect " + weights.string());
     EXPECT_EQ(inspected.code, 0) << inspected.output;

@@ -184,8 +184,8 @@ TEST_F(TrainableVits, RegistersCanBeContinued) {
     EXPECT_LT(differenceThroughAFile(model, model.state(), {48, 64}), 1e-4);
 }
 
-TEST_F(TrainableVits, TheBootstrapBackboneCanBeContinued) {
-    const fs::path path = fs::path(LOFTSCOPE_RESOURCES) / "models/bootstrap_vit_ti16.safetensors";
+TEST_F(TrainableVits, TheDefaultBackboneCanBeContinued) {
+    const fs::path path = fs::path(LOFTSCOPE_RESOURCES) / "models/loftscope_vit16.safetensors";
     const auto file = readTensorFile(path);
     ASSERT_TRUE(file);
     const auto spec = recogniseVit(file->tensors);

@@ -135,13 +135,14 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(RecogniseVit, TheDefaultBackbone) {
     const StateDict state =
-        load(std::filesystem::path(LOFTSCOPE_RESOURCES) / "models/bootstrap_vit_ti16.safetensors");
+        load(std::filesystem::path(LOFTSCOPE_RESOURCES) / "models/loftscope_vit16.safetensors");
     const VitSpec spec = recogniseVit(state).value();
-    EXPECT_EQ(spec.name, "ViT-Ti/16");
+    EXPECT_EQ(spec.name, "ViT-192x8/16 with a convolutional stem");
     EXPECT_EQ(spec.layout, VitLayout::Hub);
     EXPECT_EQ(spec.patch, 16);
+    EXPECT_EQ(textOf(spec.stem), "24,48x1,96x2,192x2");
     EXPECT_EQ(spec.width, 192);
-    EXPECT_EQ(spec.depth, 12);
+    EXPECT_EQ(spec.depth, 8);
     EXPECT_EQ(spec.heads, 3);
     EXPECT_EQ(spec.positionGrid, (Extent{14, 14}));
     EXPECT_EQ(spec.positionRule, PositionRule::HubOffset);
@@ -336,7 +337,7 @@ TEST(RecogniseLoftUp, PublishedFiles) {
 
 TEST(RecogniseLoftUp, TheDefaultUpsampler) {
     const StateDict state = load(std::filesystem::path(LOFTSCOPE_RESOURCES) /
-                                 "models/bootstrap_loftup_vit_ti16.safetensors");
+                                 "models/loftscope_vit16_loftup.safetensors");
     const LoftUpSpec spec = recogniseLoftUp(state).value();
     EXPECT_EQ(spec.name, "LoftUp for 192 channels");
     EXPECT_THAT(accountOf(state, spec).missing, IsEmpty());

@@ -196,8 +196,8 @@ TEST_F(ExportTest, AFigureHasThePanesOfTheWindowWithTheirPixels) {
     EXPECT_FALSE(figure.panes[1].smooth);
     EXPECT_EQ(figure.panes[3].title, "LoftUp");
     ASSERT_FALSE(figure.notes.empty());
-    EXPECT_THAT(figure.notes[0], HasSubstr("bootstrap_vit_ti16.safetensors, SHA-256"));
-    EXPECT_THAT(figure.notes[0], HasSubstr("bootstrap_loftup_vit_ti16.safetensors, SHA-256"));
+    EXPECT_THAT(figure.notes[0], HasSubstr("loftscope_vit16.safetensors, SHA-256"));
+    EXPECT_THAT(figure.notes[0], HasSubstr("loftscope_vit16_loftup.safetensors, SHA-256"));
     // The colours are those of the readout, pixel by pixel.
     const int loftUp = paneOf("features", "loftup");
     for (const Pixel pixel : {Pixel{0, 0}, Pixel{48, 32}, Pixel{95, 63}}) {

@@ -165,7 +165,7 @@ TEST_F(HabitsTest, AMismatchingCheckpointIsASentenceWithAWayOut) {
         return button->isVisible() && button->text().contains("Open");
     }));
     // Another one that fits is all it takes.
-    drop({LOFTSCOPE_RESOURCES "/models/bootstrap_loftup_vit_ti16.safetensors"});
+    drop({LOFTSCOPE_RESOURCES "/models/loftscope_vit16_loftup.safetensors"});
     waitIdle(*window);
     EXPECT_TRUE(contentOf("features", "loftup").map->complete());
 }
@@ -304,7 +304,7 @@ TEST_F(HabitsTest, PanelsTellModelsTimesAndChannels) {
                     texts.append(item->text(column));
         return texts.join('\n').toStdString();
     };
-    EXPECT_THAT(textsOf("model"), HasSubstr("bootstrap_vit_ti16.safetensors"));
+    EXPECT_THAT(textsOf("model"), HasSubstr("loftscope_vit16.safetensors"));
     EXPECT_THAT(textsOf("model"), HasSubstr("192 channels"));
     EXPECT_THAT(textsOf("model"), HasSubstr("0.485"));
     EXPECT_THAT(textsOf("compute"), HasSubstr("Backbone"));

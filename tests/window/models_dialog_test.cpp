@@ -146,7 +146,7 @@ TEST_F(ModelsWindowTest, AModelThatIsChosenIsUsed) {
     auto* dialog = window->findChild<ModelsDialog*>("modelsDialog");
     ASSERT_NE(dialog, nullptr);
     EXPECT_TRUE(dialog->isVisible());
-    ASSERT_TRUE(dialog->choose("bootstrap_loftup_vit_ti16"));
+    ASSERT_TRUE(dialog->choose("loftscope_vit16_loftup"));
     ASSERT_TRUE(dialog->useButton()->isEnabled());
     dialog->useButton()->click();
     ASSERT_TRUE(waitIdle(*window));

@@ -84,7 +84,7 @@ protected:
 TEST_P(MonkeyTest, TwoHundredActions) {
     const QStringList files{madeUpPhoto("a.png", 96, 64), madeUpPhoto("b.png", 20, 160),
                             madeUpPhoto("c.png", 1, 1), brokenPhoto("d.jpg"),
-                            LOFTSCOPE_RESOURCES "/models/bootstrap_loftup_vit_ti16.safetensors"};
+                            LOFTSCOPE_RESOURCES "/models/loftscope_vit16_loftup.safetensors"};
     open(files.first());
     qtWarnings().clear();
     for (int i = 0; i < 200; ++i) {

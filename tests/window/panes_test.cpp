@@ -123,7 +123,7 @@ TEST_F(PanesTest, MethodsWithoutTheirCheckpointCannotBeChosen) {
     EXPECT_FALSE(loftUp->enabled);
     EXPECT_THAT(loftUp->tip.toStdString(), HasSubstr("checkpoint"));
     // With it they can.
-    window->openFile(LOFTSCOPE_RESOURCES "/models/bootstrap_loftup_vit_ti16.safetensors");
+    window->openFile(LOFTSCOPE_RESOURCES "/models/loftscope_vit16_loftup.safetensors");
     waitIdle(*window);
     EXPECT_NE(paneOf("features", "loftup"), 0);
     EXPECT_TRUE(contentOf("features", "loftup").map->complete());
@@ -175,13 +175,13 @@ TEST_F(PanesTest, SelfAttentionOfClsNeedsNoPickAndThatOfAPatchFollowsIt) {
     const int pane = paneOf("similarity");
     show(pane, {"Self-attention", "Of the CLS token"});
     ASSERT_NE(model().content(pane).map, nullptr);
-    EXPECT_THAT(model().content(pane).details.toStdString(), HasSubstr("layer 12/12"));
+    EXPECT_THAT(model().content(pane).details.toStdString(), HasSubstr("layer 8/8"));
     const double inPatches = sumOf(model().content(pane));
     EXPECT_GT(inPatches, 0.2);
     EXPECT_LT(inPatches, 1) << "some goes to CLS";
     choose(pane, {"Layer", "3"});
     choose(pane, {"Head", "2"});
-    EXPECT_THAT(model().content(pane).details.toStdString(), HasSubstr("layer 3/12, head 2/3"));
+    EXPECT_THAT(model().content(pane).details.toStdString(), HasSubstr("layer 3/8, head 2/3"));
     EXPECT_TRUE(window->idle()) << "all layers and heads came at once";
     show(pane, {"Self-attention", "Of the picked patch"});
     EXPECT_EQ(model().content(pane).map, nullptr);

@@ -137,7 +137,7 @@ TEST_F(SessionTest, TheCommandLineNamesEverything) {
     const std::string text = QApplication::clipboard()->text().toStdString();
     EXPECT_THAT(text, HasSubstr("loftscope render"));
     EXPECT_THAT(text, HasSubstr("photo.png"));
-    EXPECT_THAT(text, HasSubstr("bootstrap_vit_ti16.safetensors"));
+    EXPECT_THAT(text, HasSubstr("loftscope_vit16.safetensors"));
     EXPECT_THAT(text, HasSubstr("loftup;components=3+4+5"));
 }
 

@@ -55,9 +55,8 @@ struct WindowFixture : ::testing::Test {
         options.settingsPath = folder.filePath("settings.ini");
         options.workspace.inputSize = 64;
         const std::string models = LOFTSCOPE_RESOURCES "/models/";
-        options.workspace.engine.backbone = models + "bootstrap_vit_ti16.safetensors";
-        options.workspace.engine.weights["loftup"] =
-            models + "bootstrap_loftup_vit_ti16.safetensors";
+        options.workspace.engine.backbone = models + "loftscope_vit16.safetensors";
+        options.workspace.engine.weights["loftup"] = models + "loftscope_vit16_loftup.safetensors";
         return options;
     }
     /// Whose maps take so long that something can happen in between.

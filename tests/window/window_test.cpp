@@ -46,9 +46,8 @@ struct WindowTest : ::testing::Test {
         options.settingsPath = folder.filePath("settings.ini");
         options.workspace.inputSize = 64;
         const std::string models = LOFTSCOPE_RESOURCES "/models/";
-        options.workspace.engine.backbone = models + "bootstrap_vit_ti16.safetensors";
-        options.workspace.engine.weights["loftup"] =
-            models + "bootstrap_loftup_vit_ti16.safetensors";
+        options.workspace.engine.backbone = models + "loftscope_vit16.safetensors";
+        options.workspace.engine.weights["loftup"] = models + "loftscope_vit16_loftup.safetensors";
         return options;
     }
     void open(const WindowOptions& with) {
@@ -200,12 +199,12 @@ TEST_F(WindowTest, ABrokenFileShowsTheBarAndKeepsThePicture) {
 
 TEST_F(WindowTest, ACheckpointIsRecognisedAndUsed) {
     openPhoto();
-    drop(LOFTSCOPE_RESOURCES "/models/bootstrap_loftup_vit_ti16.safetensors");
+    drop(LOFTSCOPE_RESOURCES "/models/loftscope_vit16_loftup.safetensors");
     waitIdle(*window);
     EXPECT_THAT(window->errorBar().text().toStdString(), ::testing::HasSubstr("upsampler"));
     EXPECT_FALSE(window->errorBar().showsError());
     EXPECT_TRUE(contentOf("features", "loftup").map->complete());
-    drop(LOFTSCOPE_RESOURCES "/models/bootstrap_vit_ti16.safetensors");
+    drop(LOFTSCOPE_RESOURCES "/models/loftscope_vit16.safetensors");
     waitIdle(*window);
     EXPECT_TRUE(window->errorBar().isVisible());
     EXPECT_THAT(window->errorBar().text().toStdString(), ::testing::HasSubstr("a backbone"));
