@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // loftscope eval segmentation: a linear probe on every method's features.
 #include "app/eval_options.h"
+#include "core/base/number.h"
 #include "core/eval/segmentation_eval.h"
 
 #include <fmt/format.h>
-
-#include <charconv>
 
 namespace loftscope::app {
 
@@ -30,11 +29,8 @@ struct Options {
 /// "60/40": training and test pictures; "0" or nothing after the stroke: all.
 Result<void> parseFrames(const std::string& text, SegmentationOptions& options) {
     const auto number = [](std::string_view part) -> std::optional<std::int64_t> {
-        std::int64_t value = 0;
-        const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
-        if (error != std::errc() || end != part.data() + part.size() || value < 0)
-            return std::nullopt;
-        return value;
+        const auto value = parsedNumber<std::int64_t>(part);
+        return value && *value >= 0 ? value : std::nullopt;
     };
     const std::size_t stroke = text.find('/');
     const auto train = number(std::string_view(text).substr(0, stroke));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/scene_options.h"
 
+#include "core/base/number.h"
 #include "core/image/encode.h"
 #include "core/image/map_file.h"
 #include "core/store/model_places.h"
@@ -9,7 +10,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <filesystem>
 #include <map>
 
@@ -45,12 +45,11 @@ std::vector<std::string> namesOf(const std::map<std::string, Rule>& rules) {
 }
 
 Result<std::int64_t> parseInteger(std::string_view text, std::string_view what) {
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size())
+    const auto value = parsedNumber<std::int64_t>(text);
+    if (!value)
         return fail(ErrorCode::InvalidArgument,
                     fmt::format("'{}' is not a whole number in {}.", text, what));
-    return value;
+    return *value;
 }
 
 Result<OutputSize> parseOutputSize(const std::string& text) {

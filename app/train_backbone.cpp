@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // loftscope train backbone: several teachers distilled into one small vision transformer.
 #include "app/train_options.h"
+#include "core/base/number.h"
 #include "core/train/backbone_trainer.h"
 #include "core/train/training_preview.h"
 #include "core/weights/recognise.h"
@@ -9,7 +10,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <memory>
 
 namespace loftscope::app {
@@ -41,8 +41,8 @@ struct BackboneOptions {
 Result<Extent> extentFrom(const std::string& text) {
     const std::size_t cross = text.find('x');
     const auto number = [](std::string_view part, std::int64_t& value) {
-        const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
-        return error == std::errc() && end == part.data() + part.size() && value > 0;
+        value = parsedNumber<std::int64_t>(part).value_or(0);
+        return value > 0;
     };
     Extent extent;
     const std::string_view all = text;

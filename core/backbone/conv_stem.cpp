@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/backbone/conv_stem.h"
 
+#include "core/base/number.h"
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/gelu.h>
@@ -8,8 +10,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <optional>
 #include <string_view>
 
 namespace loftscope {
@@ -19,14 +19,6 @@ namespace {
 constexpr double layerNormEps = 1e-6;
 constexpr std::int64_t downKernel = 4; // even, so that stride 2 does not move the cells' centres
 constexpr std::int64_t blockKernel = 3;
-
-/// A positive number that is all of `text`.
-std::optional<std::int64_t> numberIn(std::string_view text) {
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || value < 1) return std::nullopt;
-    return value;
-}
 
 } // namespace
 
@@ -46,16 +38,17 @@ Result<std::vector<StemStage>> stemFrom(const std::string& text) {
         const std::string_view part = rest.substr(0, rest.find(','));
         rest.remove_prefix(std::min(rest.size(), part.size() + 1));
         const std::size_t cross = part.find('x');
-        const auto channels = numberIn(part.substr(0, cross));
-        const auto blocks = cross == std::string_view::npos ? std::optional<std::int64_t>(0)
-                                                            : numberIn(part.substr(cross + 1));
-        if (!channels || !blocks) {
+        const bool hasBlocks = cross != std::string_view::npos;
+        const auto channels = parsedNumber<std::int64_t>(part.substr(0, cross)).value_or(0);
+        const auto blocks =
+            hasBlocks ? parsedNumber<std::int64_t>(part.substr(cross + 1)).value_or(0) : 0;
+        if (channels < 1 || blocks < (hasBlocks ? 1 : 0)) {
             return fail(ErrorCode::InvalidArgument,
                         fmt::format("'{}' is no stem: give channels, and residual blocks where "
                                     "there are some, for every halving, as 24,48x1,96x2,192x2.",
                                     text));
         }
-        stages.push_back({*channels, *blocks});
+        stages.push_back({channels, blocks});
     }
     return stages;
 }

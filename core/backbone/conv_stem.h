@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolutions between the picture and a ViT's patch embedding, after "Early convolutions help
-// transformers see better" (arXiv 2106.14881): a small network learns edges and textures from fewer
-// photos so than with one large kernel. Keys: `stem.STAGE.down`, `stem.STAGE.blocks.N.norm` and
+// transformers see better" (arXiv 2106.14881): so a small network learns edges and textures from
+// fewer photos than with one large kernel. Keys: `stem.STAGE.down`, `stem.STAGE.blocks.N.norm` and
 // `.conv`, `stem.STAGE.norm`.
 #pragma once
 

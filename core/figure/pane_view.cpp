@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/figure/pane_view.h"
 
+#include "core/base/number.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 
 namespace loftscope {
 
@@ -67,11 +68,9 @@ std::optional<std::string> unescaped(std::string_view text) {
 
 template <typename Number>
 bool parseNumber(std::string_view text, Number& number) {
-    const char* const end = text.data() + text.size();
-    const auto [after, error] = std::from_chars(text.data(), end, number);
-    if constexpr (std::is_floating_point_v<Number>)
-        if (!std::isfinite(number)) return false;
-    return error == std::errc() && after == end && !text.empty();
+    const std::optional<Number> parsed = parsedNumber<Number>(text);
+    number = parsed.value_or(Number{});
+    return parsed.has_value();
 }
 
 template <typename Number>

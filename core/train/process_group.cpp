@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/train/process_group.h"
 
+#include "core/base/number.h"
+
 #include <fmt/format.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -9,7 +11,6 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #endif
 
-#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -33,16 +34,14 @@ std::string_view variable(const char* name) {
 Result<int> numberFrom(const char* name, int low, int high, std::optional<int> byDefault = {}) {
     const std::string_view text = variable(name);
     if (text.empty() && byDefault) return *byDefault;
-    int value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (text.empty() || error != std::errc() || end != text.data() + text.size() || value < low ||
-        value > high) {
+    const auto value = parsedNumber<int>(text);
+    if (!value || *value < low || *value > high) {
         return fail(ErrorCode::InvalidArgument,
                     fmt::format("To train with several processes, {} must be set to a number from "
                                 "{} to {}, as torchrun does.",
                                 name, low, high));
     }
-    return value;
+    return *value;
 }
 
 /// What c10d's exceptions say is for its developers; people need to know what to do.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/train/teacher.h"
 
+#include "core/base/number.h"
 #include "core/train/normalised_pictures.h"
 
 #include <ATen/TensorOperators.h>
@@ -10,9 +11,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <functional>
+#include <optional>
 #include <stdexcept>
 #include <string_view>
 
@@ -22,8 +23,10 @@ namespace {
 
 template <typename Number>
 bool readNumber(std::string_view text, Number& value) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc() && end == text.data() + text.size() && value > Number(0);
+    const std::optional<Number> number = parsedNumber<Number>(text);
+    if (!number || *number <= Number(0)) return false;
+    value = *number;
+    return true;
 }
 
 class BackboneTeacher final : public Teacher {
