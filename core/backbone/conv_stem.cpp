@@ -82,6 +82,7 @@ std::map<std::string, std::vector<std::int64_t>> stemShapes(const std::vector<St
 at::Tensor convStem(const std::vector<StemStage>& stages,
                     const std::function<at::Tensor(const std::string&)>& parameter,
                     const at::Tensor& pictures, at::ScalarType arithmetic) {
+    if (stages.empty()) return pictures;
     const auto convolve = [&](const at::Tensor& x, const std::string& key, std::int64_t stride) {
         return at::conv2d(x.to(arithmetic), parameter(key + ".weight").to(arithmetic),
                           parameter(key + ".bias").to(arithmetic), stride, 1);

@@ -20,7 +20,7 @@ namespace loftscope {
 /// `pictures` (B x 3 x H x W, sides multiples of 2^n for n stages), fp32. Every stage is a 4 x 4
 /// convolution with stride 2, whose cells lie centred on the pixels they stand for, then residual
 /// blocks x + conv3x3(GELU(LayerNorm(x))), then LayerNorm and GELU. `parameter` gives the tensor of
-/// a key. `arithmetic`: of the convolutions. Differentiable.
+/// a key. `arithmetic`: of the convolutions. Without stages, `pictures` itself. Differentiable.
 at::Tensor convStem(const std::vector<StemStage>& stages,
                     const std::function<at::Tensor(const std::string&)>& parameter,
                     const at::Tensor& pictures, at::ScalarType arithmetic);

@@ -63,8 +63,7 @@ public:
 private:
     at::Tensor embed(const at::Tensor& picture, const Extent& grid) const override {
         const auto ofStem = [&](const std::string& key) { return weights_.stem.at(key); };
-        const at::Tensor seen =
-            spec_.stem.empty() ? picture : convStem(spec_.stem, ofStem, picture, at::kFloat);
+        const at::Tensor seen = convStem(spec_.stem, ofStem, picture, at::kFloat);
         const at::Tensor patches =
             patchRows(seen, weights_.patch_embed_weight, weights_.patch_embed_bias);
         at::Tensor x = at::cat({weights_.cls_token[0], patches}, 0) +

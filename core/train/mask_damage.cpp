@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/train/mask_damage.h"
 
+#include "core/base/number.h"
+
 #include <ATen/ops/empty_like.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <unordered_map>
 
@@ -107,10 +108,9 @@ Result<MaskDamage> maskDamageOf(const std::vector<std::string>& texts) {
         const std::size_t equals = text.find('=');
         if (equals == std::string::npos) return wrong();
         const std::string kind = text.substr(0, equals);
-        double strength = 0;
-        const char* const end = text.data() + text.size();
-        const auto parsed = std::from_chars(text.data() + equals + 1, end, strength);
-        if (parsed.ec != std::errc() || parsed.ptr != end || !(strength >= 0)) return wrong();
+        const auto parsed = parsedNumber<double>(std::string_view(text).substr(equals + 1));
+        if (!parsed || *parsed < 0) return wrong();
+        const double strength = *parsed;
         if (kind == "missing" && strength <= 1) {
             damage.missing = strength;
         } else if (kind == "false" && strength <= 0.95) {

@@ -18,6 +18,7 @@
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
+#include <bit>
 #include <cmath>
 
 namespace loftscope {
@@ -78,7 +79,8 @@ Result<VitSpec> VitSize::spec() const {
         return fail(ErrorCode::InvalidArgument,
                     "Patch, depth, position grid and MLP ratio must be positive.");
     }
-    if (patch % (std::int64_t{1} << stem.size()) != 0) {
+    const auto halvings = std::countr_zero(static_cast<std::uint64_t>(patch));
+    if (stem.size() > static_cast<std::size_t>(halvings)) {
         return fail(ErrorCode::InvalidArgument,
                     fmt::format("A stem of {} stages does not go with patches of {} pixels: each "
                                 "stage halves the sides.",
@@ -193,8 +195,7 @@ at::Tensor TrainableVit::forward(const at::Tensor& pictures, at::ScalarType arit
     const Extent grid{pictures.size(2) / spec_.patch, pictures.size(3) / spec_.patch};
     const auto& parameters = parameters_;
     const auto ofStem = [&](const std::string& key) { return parameters.at(key); };
-    const at::Tensor seen =
-        spec_.stem.empty() ? pictures : convStem(spec_.stem, ofStem, pictures, arithmetic);
+    const at::Tensor seen = convStem(spec_.stem, ofStem, pictures, arithmetic);
     const at::Tensor patches =
         at::conv2d(seen.to(arithmetic), parameters.at("patch_embed.proj.weight").to(arithmetic),
                    parameters.at("patch_embed.proj.bias").to(arithmetic), spec_.patchKernel())

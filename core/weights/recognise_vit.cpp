@@ -93,16 +93,19 @@ PositionRule positionRuleFor(VitLayout layout, std::int64_t registers) {
 
 /// LoftScope's own addition to the hub's layout: convolutions before the patch embedding.
 std::vector<StemStage> stemOf(const VitNaming& naming) {
+    // So many that no patch is larger; a damaged file may name more.
+    constexpr std::size_t most = 16;
     std::vector<StemStage> stages;
-    while (true) {
+    while (stages.size() < most) {
         const std::string stage = fmt::format("stem.{}.", stages.size());
         const std::vector<std::int64_t> down = naming.shape(stage + "down.weight");
-        if (down.size() != 4) return stages;
+        if (down.size() != 4) break;
         StemStage found{.channels = down[0]};
         while (naming.has(fmt::format("{}blocks.{}.conv.weight", stage, found.blocks)))
             ++found.blocks;
         stages.push_back(found);
     }
+    return stages;
 }
 
 std::unexpected<Error> notUsable(std::string_view what, std::string_view reason) {

@@ -125,6 +125,11 @@ TEST_F(TrainableVits, AStemIsRecognisedWithItsNumbers) {
     state.erase("stem.1.norm.bias");
     EXPECT_EQ(accountOf(state, *recogniseVit(state)).missing,
               (std::vector<std::string>{"stem.1.norm.bias"}));
+    for (int stage = 3; stage < 80; ++stage)
+        state["stem." + std::to_string(stage) + ".down.weight"] = at::zeros({16, 16, 4, 4});
+    const auto endless = recogniseVit(state);
+    ASSERT_TRUE(endless);
+    EXPECT_FALSE(accountOf(state, *endless).missing.empty());
 }
 
 TEST(ConvStem, CellsLieCentredOnTheirPixels) {
@@ -153,7 +158,9 @@ TEST(ConvStem, IsReadFromText) {
     EXPECT_TRUE(stemFrom("")->empty());
     for (const char* text : {"24,,48", "x2", "24x", "24x0", "24,-3", "a", "24 ,48"})
         EXPECT_EQ(stemFrom(text).error().code, ErrorCode::InvalidArgument) << text;
+    EXPECT_TRUE((VitSize{.patch = 14, .stem = {{24}}}.spec()));
     EXPECT_FALSE((VitSize{.patch = 14, .stem = {{24}, {48}}}.spec()));
+    EXPECT_FALSE((VitSize{.patch = 16, .stem = std::vector<StemStage>(70, {24})}.spec()));
     EXPECT_FALSE((VitSize{.patch = 16, .stem = {{24}, {24}, {24}, {24}, {24}}}.spec()));
 }
 
