@@ -25,6 +25,8 @@ struct UpsamplerOptions {
     std::vector<std::int64_t> sizes;
     std::int64_t window = 0;
     std::int64_t targetZoom = 1;
+    std::int64_t targetShifts = 1;
+    std::vector<std::int64_t> mapShrinks = {1};
     bool frozenNorms = false;
     bool localStart = false;
     bool bilateralStart = false;
@@ -58,6 +60,8 @@ Result<UpsamplerRecipe> recipeFrom(const UpsamplerOptions& options, at::ScalarTy
     if (!options.sizes.empty()) recipe.sizes = options.sizes;
     recipe.window = options.window;
     recipe.targetZoom = options.targetZoom;
+    recipe.targetShifts = options.targetShifts;
+    recipe.mapShrinks = options.mapShrinks;
     recipe.frozenNorms = options.frozenNorms;
     if (options.hrSize > 0) recipe.hrSize = options.hrSize;
     if (!options.optimizer.empty())
@@ -219,6 +223,19 @@ CommandBody addTrainUpsampler(CLI::App& train) {
         ->add_option("--window", options->window,
                      "Compute only a random window of this side of each input, under all of its "
                      "tokens; 0: the whole input. In stage 2 with --crops 1")
+        ->capture_default_str()
+        ->group("Recipe");
+    upsampler
+        ->add_option("--target-shifts", options->targetShifts,
+                     "Stage 1: make the target from tokens so many times finer, of views moved by "
+                     "fractions of a patch; 1: from the tokens that LoftUp gets, as published")
+        ->capture_default_str()
+        ->group("Recipe");
+    upsampler
+        ->add_option("--map-shrink", options->mapShrinks,
+                     "LoftUp's map and the photo that guides it are so many times smaller than the "
+                     "input, one at random per batch; 1: as published")
+        ->delimiter(',')
         ->capture_default_str()
         ->group("Recipe");
     upsampler

@@ -25,6 +25,7 @@ enum class RandomPurpose : std::uint64_t {
     MaskDamage,
     TokenOrder,
     ColorFit,
+    MapShrink,
 };
 
 /// SplitMix64 (Steele, Lea and Flood 2014), started from a hash of its coordinates.

@@ -4,9 +4,11 @@
 #include "core/base/guard.h"
 #include "core/train/losses.h"
 #include "core/train/normalised_pictures.h"
+#include "core/train/shifted_tokens.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_upsample_bilinear2d_aa.h>
+#include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/mse_loss.h>
@@ -15,6 +17,7 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/upsample_bicubic2d.h>
 #include <ATen/ops/upsample_bilinear2d.h>
+#include <ATen/ops/upsample_nearest2d.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
@@ -80,6 +83,17 @@ Result<void> UpsamplerRecipe::check(std::int64_t patch) const {
                                  "has its crops instead.",
                                  targetZoom));
     }
+    LOFTSCOPE_CHECK(checkTokenShifts(targetShifts, patch));
+    if (targetShifts > 1 && stage != 1)
+        return wrong("A target from shifted views is for stage 1: leave --target-shifts out.");
+    for (const std::int64_t shrink : mapShrinks) {
+        if (shrink < 1 || patch % shrink != 0) {
+            return wrong(fmt::format("Maps cannot be {} times smaller than the input: use divisors "
+                                     "of the patch of {} pixels.",
+                                     shrink, patch));
+        }
+    }
+    if (mapShrinks.empty()) return wrong("Give at least one --map-shrink.");
     return {};
 }
 
@@ -89,6 +103,9 @@ std::string UpsamplerRecipe::describe() const {
     if (augmentation.maskDamage.any())
         extras += " mask_damage=" + augmentation.maskDamage.describe();
     if (targetZoom > 1) extras += fmt::format(" target_zoom={}", targetZoom);
+    if (targetShifts > 1) extras += fmt::format(" target_shifts={}", targetShifts);
+    if (mapShrinks != std::vector<std::int64_t>{1})
+        extras += fmt::format(" map_shrinks={}", fmt::join(mapShrinks, ","));
     if (frozenNorms) extras += " norms=frozen";
     if (!coordinates) extras += " coordinates=hidden";
     return fmt::format(
@@ -148,6 +165,13 @@ std::int64_t UpsamplerTrainer::sizeOf(std::int64_t batchIndex) const {
         random.below(static_cast<std::int64_t>(recipe_.sizes.size())))];
 }
 
+std::int64_t UpsamplerTrainer::shrinkOf(std::int64_t batchIndex) const {
+    CounterRandom random(recipe_.seed, RandomPurpose::MapShrink,
+                         static_cast<std::uint64_t>(batchIndex));
+    return recipe_.mapShrinks[static_cast<std::size_t>(
+        random.below(static_cast<std::int64_t>(recipe_.mapShrinks.size())))];
+}
+
 at::Tensor UpsamplerTrainer::normalised(const at::Tensor& pictures) const {
     return normalisedPictures(pictures, backbone_.normalisation());
 }
@@ -196,6 +220,30 @@ at::Tensor stacked(const std::vector<TrainingSample>& samples, at::Tensor Traini
     for (const TrainingSample& sample : samples)
         pictures.push_back(sample.*picture);
     return at::stack(pictures).to(device);
+}
+
+/// B x C x H x W pictures with their sides divided by `shrink`: means of the pixels.
+at::Tensor shrunk(const at::Tensor& pictures, std::int64_t shrink) {
+    return shrink == 1 ? pictures : at::avg_pool2d(pictures, {shrink, shrink});
+}
+
+/// The same for H x W label maps: the pixel at the lower right of the middle of each cell.
+at::Tensor shrunkLabels(const at::Tensor& labels, std::int64_t shrink) {
+    return labels.slice(0, shrink / 2, {}, shrink).slice(1, shrink / 2, {}, shrink);
+}
+
+/// Back to the size of the input, for pooling by its patches.
+at::Tensor repeated(const at::Tensor& map, std::int64_t times) {
+    if (times == 1) return map;
+    return at::upsample_nearest2d(map, {map.size(2) * times, map.size(3) * times});
+}
+
+Rect timesAll(const Rect& rect, std::int64_t factor) {
+    return {rect.x * factor, rect.y * factor, rect.width * factor, rect.height * factor};
+}
+
+Rect dividedAll(const Rect& rect, std::int64_t divisor) {
+    return {rect.x / divisor, rect.y / divisor, rect.width / divisor, rect.height / divisor};
 }
 
 /// A view's projected features, their saliency, and which of its tokens are known.
@@ -250,14 +298,17 @@ ShownPart shownPart(const at::Tensor& projected, const at::Tensor& saliency, con
 
 } // namespace
 
-BatchLoss UpsamplerTrainer::reconstruction(const at::Tensor& guidance, const Rect& window,
-                                           const at::Tensor& features, const at::Tensor& projected,
+BatchLoss UpsamplerTrainer::reconstruction(const at::Tensor& input, std::int64_t shrink,
+                                           const Rect& window, const at::Tensor& features,
+                                           const at::Tensor& projected,
                                            const at::Tensor& projection, std::int64_t batchIndex) {
     // Projection, saliency, view change, blur and pooling with given weights all act per channel or
     // per pixel: projecting to 64 channels first gives the same loss for a third of the work.
-    const at::Tensor saliency = downsampler_.saliency(features);
-    const Extent extent{guidance.size(2), guidance.size(3)};
-    const bool whole = window == wholeOf(extent);
+    const at::Tensor saliency = repeated(downsampler_.saliency(features), shrink);
+    const at::Tensor shown = repeated(projected, shrink);
+    const Extent extent{input.size(2), input.size(3)};
+    const Rect covered = timesAll(window, shrink);
+    const bool whole = covered == wholeOf(extent);
     at::Tensor reconstruction;
     at::Tensor tv;
     for (std::int64_t j = 0; j < recipe_.jitters; ++j) {
@@ -265,9 +316,9 @@ BatchLoss UpsamplerTrainer::reconstruction(const at::Tensor& guidance, const Rec
         const ViewJitter jitter = sampleViewJitter(
             extent, recipe_.jitter, CounterRandom(recipe_.seed, RandomPurpose::View, draw));
         const ShownPart part =
-            shownPart(projected, saliency, window, extent, jitter, backbone_.patch());
+            shownPart(shown, saliency, covered, extent, jitter, backbone_.patch());
         const at::Tensor wanted =
-            projectChannels(lowResolution(applyViewJitter(guidance, jitter)), projection)
+            projectChannels(lowResolution(applyViewJitter(input, jitter)), projection)
                 .narrow(2, part.tokens.y, part.tokens.height)
                 .narrow(3, part.tokens.x, part.tokens.width);
         CounterRandom dropout(recipe_.seed, RandomPurpose::Dropout, draw);
@@ -277,7 +328,7 @@ BatchLoss UpsamplerTrainer::reconstruction(const at::Tensor& guidance, const Rec
                   : ((pooled - wanted).square() * part.known).sum() /
                         (part.known.sum() * pooled.size(0) * pooled.size(1)).clamp_min(1);
         reconstruction = j == 0 ? error : reconstruction + error;
-        if (j == 0) tv = totalVariation(whole ? part.projected : projected);
+        if (j == 0) tv = totalVariation(whole && shrink == 1 ? part.projected : projected);
     }
     return {
         reconstruction * recipe_.reconstructionWeight + tv * recipe_.tvWeight,
@@ -326,28 +377,36 @@ BatchLoss UpsamplerTrainer::stageZero(const std::vector<TrainingSample>& samples
 
 BatchLoss UpsamplerTrainer::stageOne(const std::vector<TrainingSample>& samples,
                                      std::int64_t batchIndex) {
-    const at::Tensor guidance = normalised(stacked(samples, &TrainingSample::picture, device_));
-    const at::Tensor low = lowResolution(guidance);
+    const at::Tensor input = normalised(stacked(samples, &TrainingSample::picture, device_));
+    const at::Tensor low = lowResolution(input);
+    const std::int64_t shrink = shrinkOf(batchIndex);
+    const at::Tensor guidance = shrunk(input, shrink);
     const Rect window = windowOf({guidance.size(2), guidance.size(3)}, batchIndex);
     const at::Tensor features = student_.forward(low, guidance, recipe_.pass, window);
     const at::Tensor projection = projectionOf(batchIndex);
     const at::Tensor projected = projectChannels(features, projection);
-    BatchLoss loss = reconstruction(guidance, window, features, projected, projection, batchIndex);
+    BatchLoss loss =
+        reconstruction(input, shrink, window, features, projected, projection, batchIndex);
 
     // Equation 1. Resizing and averaging act per channel, so the target too is made after the
     // projection.
     at::Tensor target;
     {
         const c10::NoGradGuard noGrad;
+        const bool finer = recipe_.targetZoom > 1 || recipe_.targetShifts > 1;
         const at::Tensor seen =
-            recipe_.targetZoom > 1 ? lowResolution(largePictures(samples)) : low;
+            finer ? shiftedTokens(recipe_.targetZoom > 1 ? largePictures(samples) : input,
+                                  backbone_.patch(), recipe_.targetShifts,
+                                  [this](const at::Tensor& view) { return lowResolution(view); })
+                  : low;
         const at::Tensor bicubic = at::upsample_bicubic2d(
             projectChannels(seen, projection), {guidance.size(2), guidance.size(3)}, false);
         std::vector<at::Tensor> refined;
         for (std::size_t b = 0; b < samples.size(); ++b) {
             at::Tensor map = bicubic.select(0, static_cast<std::int64_t>(b));
             for (const at::Tensor& segments : samples[b].segments)
-                map = segmentRefine(map, segments.to(device_), recipe_.maskAlpha);
+                map = segmentRefine(map, shrunkLabels(segments, shrink).to(device_),
+                                    recipe_.maskAlpha);
             refined.push_back(map);
         }
         target =
@@ -369,31 +428,34 @@ at::Tensor cut(const at::Tensor& map, const Rect& rect) {
 /// Where stage 2 compares student and teacher.
 struct TaughtPlace {
     Rect crop;    ///< of the large photo: what the teacher sees
-    Rect part;    ///< of the crop: what the teacher computes
-    Rect student; ///< of the student's input: what shows the same
+    Rect part;    ///< of the crop, or of its map: what the teacher computes
+    Rect student; ///< of the student's input, or of its map: what shows the same
 };
 
 /// A random place. The large photo is a square of `hrSize` pixels, crops and inputs of `size`; a
-/// crop is compared in a window of `window` of the student's pixels, 0: all of it.
+/// crop is compared in a window of `window` of the input's pixels, 0: all of it. Whatever lies in
+/// the maps does so in whole cells of `cell` pixels.
 TaughtPlace taughtPlace(std::int64_t size, std::int64_t hrSize, std::int64_t patch,
-                        std::int64_t window, CounterRandom& random) {
+                        std::int64_t window, std::int64_t cell, CounterRandom& random) {
+    const auto cells = [cell](double length) {
+        return cell * static_cast<std::int64_t>(std::lround(length / static_cast<double>(cell)));
+    };
     const double zoom = static_cast<double>(hrSize) / static_cast<double>(size);
     const auto offset = [&] { return patch * random.below((hrSize - size) / patch + 1); };
     const std::int64_t x = offset();
     const std::int64_t y = offset();
     // What the crop shows takes so many pixels of the student's input.
-    const auto shown = static_cast<std::int64_t>(std::lround(static_cast<double>(size) / zoom));
+    const std::int64_t shown = cells(static_cast<double>(size) / zoom);
     const auto inStudent = [&](std::int64_t position) {
-        return std::min(size - shown, static_cast<std::int64_t>(
-                                          std::lround(static_cast<double>(position) / zoom)));
+        return std::min(size - shown, cells(static_cast<double>(position) / zoom));
     };
     const Rect all{inStudent(x), inStudent(y), shown, shown};
     const Rect crop{x, y, size, size};
     if (window == 0 || window >= shown) return {crop, wholeOf({size, size}), all};
-    const std::int64_t right = random.below(shown - window + 1);
-    const std::int64_t down = random.below(shown - window + 1);
+    const std::int64_t right = cell * random.below((shown - window) / cell + 1);
+    const std::int64_t down = cell * random.below((shown - window) / cell + 1);
     const auto inCrop = [&](std::int64_t length) {
-        return static_cast<std::int64_t>(std::lround(static_cast<double>(length) * zoom));
+        return cells(static_cast<double>(length) * zoom);
     };
     const std::int64_t side = std::min(size, inCrop(window));
     const Rect part{std::min(size - side, inCrop(right)), std::min(size - side, inCrop(down)), side,
@@ -410,17 +472,24 @@ BatchLoss UpsamplerTrainer::stageTwo(const std::vector<TrainingSample>& samples,
     const at::Tensor photo = stacked(samples, &TrainingSample::picture, device_); // hrSize x hrSize
     const at::Tensor small =
         size == hrSize ? photo : at::_upsample_bilinear2d_aa(photo, {size, size}, false);
-    const at::Tensor guidance = normalised(small);
+    const at::Tensor input = normalised(small);
+    const std::int64_t shrink = shrinkOf(batchIndex);
     CounterRandom random(recipe_.seed, RandomPurpose::Crop, static_cast<std::uint64_t>(batchIndex));
     std::vector<TaughtPlace> places;
-    for (std::int64_t c = 0; c < recipe_.crops; ++c)
-        places.push_back(taughtPlace(size, hrSize, backbone_.patch(), recipe_.window, random));
-    const Rect window = recipe_.window == 0 ? wholeOf({size, size}) : places[0].student;
+    for (std::int64_t c = 0; c < recipe_.crops; ++c) {
+        const TaughtPlace place =
+            taughtPlace(size, hrSize, backbone_.patch(), recipe_.window * shrink, shrink, random);
+        places.push_back(
+            {place.crop, dividedAll(place.part, shrink), dividedAll(place.student, shrink)});
+    }
+    const Rect window =
+        recipe_.window == 0 ? wholeOf({size / shrink, size / shrink}) : places[0].student;
     const at::Tensor features =
-        student_.forward(lowResolution(guidance), guidance, recipe_.pass, window);
+        student_.forward(lowResolution(input), shrunk(input, shrink), recipe_.pass, window);
     const at::Tensor projection = projectionOf(batchIndex);
     const at::Tensor projected = projectChannels(features, projection);
-    BatchLoss loss = reconstruction(guidance, window, features, projected, projection, batchIndex);
+    BatchLoss loss =
+        reconstruction(input, shrink, window, features, projected, projection, batchIndex);
 
     LoftUpPass teaching = recipe_.pass;
     teaching.training = false;
@@ -430,14 +499,15 @@ BatchLoss UpsamplerTrainer::stageTwo(const std::vector<TrainingSample>& samples,
         {
             const c10::NoGradGuard noGrad;
             const at::Tensor seen = normalised(cut(photo, crop));
-            const at::Tensor taught = teacher_->forward(lowResolution(seen), seen, teaching, part);
-            const Rect segmentsAt{crop.x + part.x, crop.y + part.y, part.width, part.height};
+            const at::Tensor taught =
+                teacher_->forward(lowResolution(seen), shrunk(seen, shrink), teaching, part);
             std::vector<at::Tensor> refined;
             for (std::size_t b = 0; b < samples.size(); ++b) {
                 at::Tensor map = taught.select(0, static_cast<std::int64_t>(b));
                 for (const at::Tensor& segments : samples[b].segments)
-                    map = segmentRefine(map, cut(segments, segmentsAt).to(device_),
-                                        recipe_.hrMaskAlpha);
+                    map = segmentRefine(
+                        map, cut(shrunkLabels(cut(segments, crop), shrink), part).to(device_),
+                        recipe_.hrMaskAlpha);
                 refined.push_back(map);
             }
             target =

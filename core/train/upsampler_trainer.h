@@ -50,6 +50,15 @@ struct UpsamplerRecipe {
     /// many times as wide and as high: as many times finer tokens, from more detail where the photo
     /// has it. 1: of the tokens that LoftUp gets, as published.
     std::int64_t targetZoom = 1;
+    /// Stage 1: the same with tokens so many times as fine of the photo in the size that LoftUp
+    /// gets it, from views moved by fractions of a patch (shifted_tokens.h). Their scale is that of
+    /// the tokens, so that what sets them apart is place alone.
+    std::int64_t targetShifts = 1;
+    /// LoftUp's map and the photo that guides it have the input's sides divided by one of these, at
+    /// random per batch; all divide the patch. 1: as published. With 2 a window of as many
+    /// pixels shows four times as much of the photo, and LoftUp learns more than one ratio of
+    /// pixels to tokens.
+    std::vector<std::int64_t> mapShrinks = {1};
     /// BatchNorm keeps the running statistics that it began with, in training as at inference;
     /// small windows of few photos have statistics of their own.
     bool frozenNorms = false;
@@ -122,13 +131,15 @@ private:
     BatchLoss stageZero(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
     BatchLoss stageOne(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
     BatchLoss stageTwo(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
-    /// Multi-view reconstruction and total variation, common to both stages. `features`: of the
-    /// pixels of `window`; `projected`: the same after `projection`.
-    BatchLoss reconstruction(const at::Tensor& guidance, const Rect& window,
+    /// Multi-view reconstruction and total variation, common to both stages. `input`: what the
+    /// backbone sees, normalised; `features`: of the pixels of `window` of the map, whose sides are
+    /// the input's divided by `shrink`; `projected`: the same after `projection`.
+    BatchLoss reconstruction(const at::Tensor& input, std::int64_t shrink, const Rect& window,
                              const at::Tensor& features, const at::Tensor& projected,
                              const at::Tensor& projection, std::int64_t batchIndex);
-    /// Where stage 1 computes high-resolution features of inputs of `extent`.
+    /// Where stage 1 computes high-resolution features of maps of `extent`.
     Rect windowOf(const Extent& extent, std::int64_t batchIndex) const;
+    std::int64_t shrinkOf(std::int64_t batchIndex) const;
     at::Tensor projectionOf(std::int64_t batchIndex) const;
     /// The backbone's features of B x 3 x H x W normalised pictures, channel-normalised; no
     /// gradients.

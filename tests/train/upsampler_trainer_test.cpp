@@ -7,6 +7,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
@@ -67,6 +68,23 @@ TEST(UpsamplerTrainer, WindowsOfThePhotoTrainItToo) {
     EXPECT_LT(after.at("reconstruction"), 0.5 * before.at("reconstruction"));
 }
 
+TEST(UpsamplerTrainer, MapsSmallerThanTheInputTrainItToo) {
+    const OneThread oneThread;
+    const PatchColors backbone;
+    const Discs photos(1);
+    UpsamplerRecipe recipe = toyRecipe(1);
+    recipe.sizes = {64};
+    recipe.window = 16;
+    recipe.mapShrinks = {2};
+    // As above: 16 pixels of the map show 32 of the input, whose tokens they are compared with.
+    UpsamplerTrainer trainer(recipe, backbone, toyStudent(), photos, 1, at::kCPU);
+    const LossReport before = meanOf(trainer, 3);
+    meanOf(trainer, 50);
+    const LossReport after = meanOf(trainer, 5);
+    EXPECT_LT(after.at("mask"), 0.5 * before.at("mask"));
+    EXPECT_LT(after.at("reconstruction"), 0.5 * before.at("reconstruction"));
+}
+
 /// Bright and dark squares half as wide as a patch: every token of the photo as it is sees the
 /// same.
 class FineSquares final : public PhotoSource {
@@ -107,6 +125,48 @@ TEST(UpsamplerTrainer, AZoomedTargetTeachesDetailThatTheTokensDoNotShow) {
         return (bright - dark).norm().item<double>() / features.norm(2, 1).mean().item<double>();
     };
     EXPECT_GT(contrastAfter(2), 4 * contrastAfter(1));
+}
+
+/// Dark on the left, bright on the right, with the edge in the middle of a column of patches.
+class EdgeInsidePatches final : public PhotoSource {
+public:
+    static constexpr std::int64_t edge = 2 * toyPatch + toyPatch / 2;
+    std::int64_t size() const override { return 1; }
+    std::string name(std::int64_t) const override { return "edge"; }
+    Result<TrainingPhoto> load(std::int64_t) const override {
+        TrainingPhoto photo{at::full({32, 32, 3}, 50, at::kByte), {}};
+        photo.pixels.slice(1, edge).fill_(200);
+        return photo;
+    }
+};
+
+TEST(UpsamplerTrainer, AShiftedTargetTeachesSteeperEdgesThanTheTokensShow) {
+    const OneThread oneThread;
+    const PatchColors backbone;
+    const EdgeInsidePatches photos;
+    UpsamplerRecipe recipe = toyRecipe(1);
+    recipe.augmentation.smallestShare = 1;
+    recipe.augmentation.largestStretch = 1;
+    recipe.augmentation.colorJitter = 0;
+    recipe.augmentation.flips = false;
+    recipe.augmentation.masks = false;
+    recipe.reconstructionWeight = 0;
+    const auto stepAfter = [&](std::int64_t shifts) {
+        recipe.targetShifts = shifts;
+        UpsamplerTrainer trainer(recipe, backbone, toyStudent(), photos, 1, at::kCPU);
+        meanOf(trainer, 80);
+        const c10::NoGradGuard noGrad;
+        const at::Tensor picture =
+            photos.load(0)->pixels.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat) / 255;
+        const at::Tensor low = trainer.student().channelNorm(
+            backbone.run(picture, {}, {})->tokens.values.unsqueeze(0));
+        const at::Tensor row = trainer.student().forward(low, picture, {}).select(2, 16);
+        const auto between = [&row](std::int64_t left, std::int64_t right) {
+            return (row.select(2, left) - row.select(2, right)).norm().item<double>();
+        };
+        return between(EdgeInsidePatches::edge - 2, EdgeInsidePatches::edge + 1) / between(4, 28);
+    };
+    EXPECT_GT(stepAfter(2), 1.25 * stepAfter(1));
 }
 
 TEST(UpsamplerTrainer, FrozenNormsKeepTheirStatistics) {
@@ -161,6 +221,13 @@ TEST(UpsamplerTrainer, StageTwoComparesStudentAndTeacherAtTheSamePlaceOfAWindow)
     ASSERT_TRUE(recipe.check(toyPatch));
     UpsamplerTrainer same(recipe, backbone, first.student().clone(), photos, 1, at::kCPU);
     EXPECT_LT(meanOf(same, 4).at("affinity"), 1e-9);
+
+    recipe.sizes = {64};
+    recipe.hrSize = 64;
+    recipe.mapShrinks = {2, 4};
+    ASSERT_TRUE(recipe.check(toyPatch));
+    UpsamplerTrainer shrunk(recipe, backbone, first.student().clone(), photos, 1, at::kCPU);
+    EXPECT_LT(meanOf(shrunk, 6).at("affinity"), 1e-9);
 
     // A larger photo shows more detail; the student comes closer to it.
     recipe = toyRecipe(2);
@@ -251,6 +318,17 @@ TEST(UpsamplerRecipe, ChecksSizesAgainstThePatch) {
     recipe.targetZoom = 3;
     EXPECT_TRUE(recipe.check(16));
     recipe.targetZoom = 0;
+    EXPECT_FALSE(recipe.check(16));
+    recipe = UpsamplerRecipe::published(1, 16);
+    recipe.targetShifts = 2;
+    EXPECT_TRUE(recipe.check(16));
+    EXPECT_FALSE(recipe.check(14));
+    recipe = UpsamplerRecipe::published(1, 16);
+    recipe.mapShrinks = {1, 2, 4};
+    EXPECT_TRUE(recipe.check(16));
+    recipe.mapShrinks = {3};
+    EXPECT_FALSE(recipe.check(16));
+    recipe.mapShrinks = {};
     EXPECT_FALSE(recipe.check(16));
 }
 
