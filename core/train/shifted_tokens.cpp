@@ -34,8 +34,7 @@ at::Tensor shiftedTokens(const at::Tensor& pictures, std::int64_t patch, std::in
         rows.push_back(at::stack(columns, 4)); // B x C x h x w x k
     }
     const at::Tensor all = at::stack(rows, 3); // B x C x h x k x w x k
-    return all.reshape(
-        {all.size(0), all.size(1), all.size(2) * shifts, all.size(4) * shifts});
+    return all.reshape({all.size(0), all.size(1), all.size(2) * shifts, all.size(4) * shifts});
 }
 
 } // namespace loftscope

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finer tokens of the same scale: what a backbone sees in a photo and in the same photo moved by
-// fractions of a patch, put together to one grid (the idea of the views that FeatUp averages over, Fu
-// et al. 2024, as a map).
+// fractions of a patch, put together to one grid (the idea of the views that FeatUp averages over,
+// Fu et al. 2024, as a map).
 #pragma once
 
 #include "core/base/error.h"
