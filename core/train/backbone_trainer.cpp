@@ -136,8 +136,7 @@ SampleStream::Broken BackboneTrainer::brokenPhotos() const {
 Extent BackboneTrainer::extentOf(std::int64_t batchIndex) const {
     CounterRandom random(recipe_.seed, RandomPurpose::InputSize,
                          static_cast<std::uint64_t>(batchIndex));
-    return recipe_.sizes[static_cast<std::size_t>(
-        random.below(static_cast<std::int64_t>(recipe_.sizes.size())))];
+    return random.oneOf(recipe_.sizes);
 }
 
 Result<std::pair<at::Tensor, Extent>> BackboneTrainer::wholePhoto(std::int64_t photo) const {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace loftscope {
 
@@ -45,6 +46,11 @@ public:
     /// below 2^24.
     std::int64_t below(std::int64_t count) {
         return static_cast<std::int64_t>(next() % static_cast<std::uint64_t>(count));
+    }
+    /// One of `choices`, which must not be empty.
+    template <class T>
+    const T& oneOf(const std::vector<T>& choices) {
+        return choices[static_cast<std::size_t>(below(static_cast<std::int64_t>(choices.size())))];
     }
     bool chance(double probability) { return uniform() < probability; }
 

@@ -161,15 +161,13 @@ SampleStream::Broken UpsamplerTrainer::brokenPhotos() const {
 std::int64_t UpsamplerTrainer::sizeOf(std::int64_t batchIndex) const {
     CounterRandom random(recipe_.seed, RandomPurpose::InputSize,
                          static_cast<std::uint64_t>(batchIndex));
-    return recipe_.sizes[static_cast<std::size_t>(
-        random.below(static_cast<std::int64_t>(recipe_.sizes.size())))];
+    return random.oneOf(recipe_.sizes);
 }
 
 std::int64_t UpsamplerTrainer::shrinkOf(std::int64_t batchIndex) const {
     CounterRandom random(recipe_.seed, RandomPurpose::MapShrink,
                          static_cast<std::uint64_t>(batchIndex));
-    return recipe_.mapShrinks[static_cast<std::size_t>(
-        random.below(static_cast<std::int64_t>(recipe_.mapShrinks.size())))];
+    return random.oneOf(recipe_.mapShrinks);
 }
 
 at::Tensor UpsamplerTrainer::normalised(const at::Tensor& pictures) const {

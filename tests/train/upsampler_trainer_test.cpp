@@ -85,6 +85,24 @@ TEST(UpsamplerTrainer, MapsSmallerThanTheInputTrainItToo) {
     EXPECT_LT(after.at("reconstruction"), 0.5 * before.at("reconstruction"));
 }
 
+/// Stage 1 on photos as they are.
+UpsamplerRecipe wholePhotosRecipe() {
+    UpsamplerRecipe recipe = toyRecipe(1);
+    recipe.augmentation.smallestShare = 1;
+    recipe.augmentation.largestStretch = 1;
+    recipe.augmentation.colorJitter = 0;
+    return recipe;
+}
+
+/// What the student makes of a photo, 1 x C x H x W.
+at::Tensor featuresOf(const UpsamplerTrainer& trainer, const TrainingPhoto& photo) {
+    const c10::NoGradGuard noGrad;
+    const at::Tensor picture = photo.pixels.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat) / 255;
+    const at::Tensor low = trainer.student().channelNorm(
+        trainer.backbone().run(picture, {}, {})->tokens.values.unsqueeze(0));
+    return trainer.student().forward(low, picture, {});
+}
+
 /// Bright and dark squares half as wide as a patch: every token of the photo as it is sees the
 /// same.
 class FineSquares final : public PhotoSource {
@@ -106,20 +124,12 @@ TEST(UpsamplerTrainer, AZoomedTargetTeachesDetailThatTheTokensDoNotShow) {
     const OneThread oneThread;
     const PatchColors backbone;
     const FineSquares photos;
-    UpsamplerRecipe recipe = toyRecipe(1);
-    recipe.augmentation.smallestShare = 1;
-    recipe.augmentation.largestStretch = 1;
-    recipe.augmentation.colorJitter = 0;
+    UpsamplerRecipe recipe = wholePhotosRecipe();
     const auto contrastAfter = [&](std::int64_t zoom) {
         recipe.targetZoom = zoom;
         UpsamplerTrainer trainer(recipe, backbone, toyStudent(), photos, 1, at::kCPU);
         meanOf(trainer, 60);
-        const c10::NoGradGuard noGrad;
-        const at::Tensor picture =
-            photos.load(0)->pixels.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat) / 255;
-        const at::Tensor low = trainer.student().channelNorm(
-            backbone.run(picture, {}, {})->tokens.values.unsqueeze(0));
-        const at::Tensor features = trainer.student().forward(low, picture, {});
+        const at::Tensor features = featuresOf(trainer, *photos.load(0));
         const at::Tensor bright = features.select(2, 10).select(2, 10); // inside one square
         const at::Tensor dark = features.select(2, 10).select(2, 14);   // of the one beside it
         return (bright - dark).norm().item<double>() / features.norm(2, 1).mean().item<double>();
@@ -144,10 +154,7 @@ TEST(UpsamplerTrainer, AShiftedTargetTeachesSteeperEdgesThanTheTokensShow) {
     const OneThread oneThread;
     const PatchColors backbone;
     const EdgeInsidePatches photos;
-    UpsamplerRecipe recipe = toyRecipe(1);
-    recipe.augmentation.smallestShare = 1;
-    recipe.augmentation.largestStretch = 1;
-    recipe.augmentation.colorJitter = 0;
+    UpsamplerRecipe recipe = wholePhotosRecipe();
     recipe.augmentation.flips = false;
     recipe.augmentation.masks = false;
     recipe.reconstructionWeight = 0;
@@ -155,12 +162,7 @@ TEST(UpsamplerTrainer, AShiftedTargetTeachesSteeperEdgesThanTheTokensShow) {
         recipe.targetShifts = shifts;
         UpsamplerTrainer trainer(recipe, backbone, toyStudent(), photos, 1, at::kCPU);
         meanOf(trainer, 80);
-        const c10::NoGradGuard noGrad;
-        const at::Tensor picture =
-            photos.load(0)->pixels.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat) / 255;
-        const at::Tensor low = trainer.student().channelNorm(
-            backbone.run(picture, {}, {})->tokens.values.unsqueeze(0));
-        const at::Tensor row = trainer.student().forward(low, picture, {}).select(2, 16);
+        const at::Tensor row = featuresOf(trainer, *photos.load(0)).select(2, 16);
         const auto between = [&row](std::int64_t left, std::int64_t right) {
             return (row.select(2, left) - row.select(2, right)).norm().item<double>();
         };
