@@ -43,6 +43,9 @@ struct UpsamplerOptions {
     double maskAlpha = 0.8;
     double tvWeight = -1;
     double hrWeight = -1;
+    double matchWeight = 0;
+    std::int64_t matchRadius = 12;
+    double matchTemperature = 0.1;
     double colorJitter = 0.2;
     std::vector<double> scales = {50, 150, 400};
     bool allMasks = false;
@@ -78,6 +81,9 @@ Result<UpsamplerRecipe> recipeFrom(const UpsamplerOptions& options, at::ScalarTy
     recipe.hrMaskAlpha = options.maskAlpha;
     if (options.tvWeight >= 0) recipe.tvWeight = options.tvWeight;
     if (options.hrWeight >= 0) recipe.hrWeight = options.hrWeight;
+    recipe.matchWeight = options.matchWeight;
+    recipe.matchRadius = options.matchRadius;
+    recipe.matchTemperature = options.matchTemperature;
     recipe.augmentation.colorJitter = options.colorJitter;
     recipe.augmentation.overSegmentation.scales = options.scales;
     recipe.augmentation.allMaskMaps = options.allMasks;
@@ -321,6 +327,25 @@ CommandBody addTrainUpsampler(CLI::App& train) {
         ->group("Recipe");
     upsampler
         ->add_option("--hr-weight", options->hrWeight, "Stage 2: of the affinities [published: 20]")
+        ->group("Recipe");
+    upsampler
+        ->add_option("--match-weight", options->matchWeight,
+                     "Stages 1 and 2: of finding the masks of a moved view again in the photo, by "
+                     "similarity; 0: left out, as published")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber)
+        ->group("Recipe");
+    upsampler
+        ->add_option("--match-radius", options->matchRadius,
+                     "How far around its place a pixel looks for its mask, in pixels of the map")
+        ->capture_default_str()
+        ->check(positive)
+        ->group("Recipe");
+    upsampler
+        ->add_option("--match-temperature", options->matchTemperature,
+                     "A pixel counts as exp(cosine similarity / temperature) when masks are found")
+        ->capture_default_str()
+        ->check(positive)
         ->group("Recipe");
     upsampler
         ->add_flag("--checkpoint-activations", options->checkpointing, "Less memory, more time")

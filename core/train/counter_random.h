@@ -27,6 +27,8 @@ enum class RandomPurpose : std::uint64_t {
     TokenOrder,
     ColorFit,
     MapShrink,
+    MovedView,
+    MatchPlace,
 };
 
 /// SplitMix64 (Steele, Lea and Flood 2014), started from a hash of its coordinates.

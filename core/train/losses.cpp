@@ -3,9 +3,11 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/logsumexp.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/zeros.h>
@@ -90,6 +92,40 @@ at::Tensor affinityLoss(const at::Tensor& first, const at::Tensor& second, doubl
     const at::Tensor sum = product(a, a).square().sum() - product(a, b).square().sum() * 2 +
                            product(b, b).square().sum();
     return sum / static_cast<double>(a.size(0) * positions * positions);
+}
+
+at::Tensor matchingLoss(const MaskedFeatures& view, const MaskedFeatures& photo, const Pixel& place,
+                        std::int64_t radius, double temperature) {
+    constexpr double never = -1e4; // in place of -infinity, whose gradients are not numbers
+    const at::Tensor queries = unitPositions(view.features.unsqueeze(0), 0)[0];
+    const at::Tensor candidates = unitPositions(photo.features.unsqueeze(0), 0)[0];
+    const std::int64_t looking = queries.size(0);
+    const std::int64_t seen = candidates.size(0);
+
+    const auto near = [&](std::int64_t axis, std::int64_t first) {
+        const auto line = [&](const at::Tensor& labels) {
+            return at::arange(labels.size(axis), queries.options());
+        };
+        return ((line(view.labels) + first).unsqueeze(1) - line(photo.labels).unsqueeze(0))
+            .abs()
+            .le(static_cast<double>(radius));
+    };
+    const at::Tensor rows = near(0, place.y);    // h x H
+    const at::Tensor columns = near(1, place.x); // w x W
+    const at::Tensor own = view.labels.reshape({looking, 1});
+    const at::Tensor others = photo.labels.reshape({1, seen});
+    const at::Tensor reached = (rows.unsqueeze(1).unsqueeze(3) & columns.unsqueeze(0).unsqueeze(2))
+                                   .reshape({looking, seen}) &
+                               own.ge(0) & others.ge(0);
+    const at::Tensor same = reached & own.eq(others);
+    const at::Tensor decides = same.any(1) & (reached & ~same).any(1);
+
+    const at::Tensor similarity =
+        (at::matmul(queries, candidates.t()) / temperature).masked_fill(~reached, never);
+    const at::Tensor missed =
+        at::logsumexp(similarity, at::IntArrayRef{1}) -
+        at::logsumexp(similarity.masked_fill(~same, never), at::IntArrayRef{1});
+    return missed.masked_fill(~decides, 0).sum() / static_cast<double>(looking);
 }
 
 } // namespace loftscope

@@ -7,7 +7,9 @@
 #include "core/train/shifted_tokens.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/_unique2.h>
 #include <ATen/ops/_upsample_bilinear2d_aa.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/max_pool2d.h>
@@ -94,6 +96,10 @@ Result<void> UpsamplerRecipe::check(std::int64_t patch) const {
         }
     }
     if (mapShrinks.empty()) return wrong("Give at least one --map-shrink.");
+    if (matchWeight < 0 || matchRadius < 1 || matchSide < 1 || !(matchTemperature > 0)) {
+        return wrong("A matching loss needs a weight of at least 0, a radius and a side of at "
+                     "least one pixel and a temperature above 0.");
+    }
     return {};
 }
 
@@ -108,6 +114,12 @@ std::string UpsamplerRecipe::describe() const {
         extras += fmt::format(" map_shrinks={}", fmt::join(mapShrinks, ","));
     if (frozenNorms) extras += " norms=frozen";
     if (!coordinates) extras += " coordinates=hidden";
+    if (matchWeight > 0) {
+        extras += fmt::format(" match={} match_radius={} match_side={} match_temperature={} "
+                              "moved=zoom:{},angle:{},shift:{},color:{},noise:{}",
+                              matchWeight, matchRadius, matchSide, matchTemperature, movedView.zoom,
+                              movedView.angle, movedView.shift, movedView.color, movedView.noise);
+    }
     return fmt::format(
         "stage={} seed={} batch={} accumulation={} sizes={} arithmetic={} optimizer={} "
         "weight_decay={} lr={} warm_up={} "
@@ -195,18 +207,30 @@ at::Tensor UpsamplerTrainer::projectionOf(std::int64_t batchIndex) const {
     return randomProjection(student_.spec().channels, recipe_.projection, random).to(device_);
 }
 
-Rect UpsamplerTrainer::windowOf(const Extent& extent, std::int64_t batchIndex) const {
-    if (recipe_.window == 0) return wholeOf(extent);
+namespace {
+
+/// Squares of `side` at random places of `area`, whole multiples of `unit` from its corner.
+std::vector<Rect> squaresIn(const Rect& area, std::int64_t side, std::int64_t unit,
+                            std::int64_t draws, CounterRandom& random) {
+    const std::int64_t width = std::min(side, area.width);
+    const std::int64_t height = std::min(side, area.height);
+    std::vector<Rect> squares;
+    for (std::int64_t i = 0; i < draws; ++i) {
+        const std::int64_t x = unit * random.below((area.width - width) / unit + 1);
+        const std::int64_t y = unit * random.below((area.height - height) / unit + 1);
+        squares.push_back({area.x + x, area.y + y, width, height});
+    }
+    return squares;
+}
+
+} // namespace
+
+std::vector<Rect> UpsamplerTrainer::windowsOf(const Extent& extent, std::int64_t batchIndex,
+                                              std::int64_t draws) const {
+    if (recipe_.window == 0) return {wholeOf(extent)};
     CounterRandom random(recipe_.seed, RandomPurpose::Window,
                          static_cast<std::uint64_t>(batchIndex));
-    const std::int64_t patch = backbone_.patch();
-    const auto place = [&](std::int64_t length, std::int64_t side) {
-        return patch * random.below((length - side) / patch + 1);
-    };
-    const std::int64_t width = std::min(recipe_.window, extent.width);
-    const std::int64_t height = std::min(recipe_.window, extent.height);
-    const std::int64_t x = place(extent.width, width);
-    return {x, place(extent.height, height), width, height};
+    return squaresIn(wholeOf(extent), recipe_.window, backbone_.patch(), draws, random);
 }
 
 namespace {
@@ -230,10 +254,66 @@ at::Tensor shrunkLabels(const at::Tensor& labels, std::int64_t shrink) {
     return labels.slice(0, shrink / 2, {}, shrink).slice(1, shrink / 2, {}, shrink);
 }
 
+/// The pixels of `rect`; rows and columns are the last two dimensions.
+at::Tensor cut(const at::Tensor& map, const Rect& rect) {
+    return map.narrow(-2, rect.y, rect.height).narrow(-1, rect.x, rect.width);
+}
+
+/// H x W label maps with sides of `side`: nearest pixels.
+at::Tensor resizedLabels(const at::Tensor& labels, std::int64_t side) {
+    if (labels.size(0) == side && labels.size(1) == side) return labels;
+    const auto nearest = [side](std::int64_t length) {
+        return ((at::arange(side, at::kDouble) + 0.5) *
+                (static_cast<double>(length) / static_cast<double>(side)))
+            .to(at::kLong);
+    };
+    return labels.index_select(0, nearest(labels.size(0))).index_select(1, nearest(labels.size(1)));
+}
+
+/// Share of the pixels of `place` that do not belong to the mask most of them belong to; on
+/// average over all maps.
+double mixtureIn(const std::vector<std::vector<at::Tensor>>& masks, const Rect& place) {
+    double sum = 0;
+    for (const std::vector<at::Tensor>& maps : masks) {
+        for (const at::Tensor& map : maps) {
+            const at::Tensor labels = cut(map, place).flatten();
+            const at::Tensor counts = std::get<2>(at::_unique2(labels, false, false, true));
+            sum += 1 - counts.max().item<double>() / static_cast<double>(place.area());
+        }
+    }
+    return sum;
+}
+
+/// Where masks are most mixed: where there is one alone there is nothing to find.
+Rect mostMixed(const std::vector<Rect>& places, const std::vector<std::vector<at::Tensor>>& masks) {
+    return *std::ranges::max_element(places, {},
+                                     [&](const Rect& place) { return mixtureIn(masks, place); });
+}
+
+constexpr std::int64_t mixedDraws = 4;
+
 /// Back to the size of the input, for pooling by its patches.
 at::Tensor repeated(const at::Tensor& map, std::int64_t times) {
     if (times == 1) return map;
     return at::upsample_nearest2d(map, {map.size(2) * times, map.size(3) * times});
+}
+
+/// `rect` with `margin` pixels more on every side.
+Rect grown(const Rect& rect, std::int64_t margin) {
+    return {rect.x - margin, rect.y - margin, rect.width + 2 * margin, rect.height + 2 * margin};
+}
+
+/// The part of `rect` that lies in `area`; they overlap.
+Rect clipped(const Rect& rect, const Rect& area) {
+    const std::int64_t x = std::max(rect.x, area.x);
+    const std::int64_t y = std::max(rect.y, area.y);
+    return {x, y, std::min(rect.right(), area.right()) - x,
+            std::min(rect.bottom(), area.bottom()) - y};
+}
+
+/// `rect` without `margin` pixels at every side, but no less than half of it.
+Rect inset(const Rect& rect, std::int64_t margin) {
+    return grown(rect, -std::min({margin, rect.width / 4, rect.height / 4}));
 }
 
 Rect timesAll(const Rect& rect, std::int64_t factor) {
@@ -334,6 +414,57 @@ BatchLoss UpsamplerTrainer::reconstruction(const at::Tensor& input, std::int64_t
          {"tv", tv.item<double>()}}};
 }
 
+void UpsamplerTrainer::addMatching(BatchLoss& loss, const std::vector<TrainingSample>& samples,
+                                   const at::Tensor& pictures, const MaskMaps& masks,
+                                   std::int64_t shrink, const Rect& window,
+                                   const at::Tensor& features, std::int64_t batchIndex) {
+    if (recipe_.matchWeight == 0) return;
+    std::vector<at::Tensor> views;
+    MaskMaps shown;
+    MaskMaps shownByView;
+    for (std::size_t b = 0; b < samples.size(); ++b) {
+        CounterRandom random(recipe_.seed, RandomPurpose::MovedView,
+                             static_cast<std::uint64_t>(samples[b].index));
+        const MovedView view = sampleMovedView(recipe_.movedView, random);
+        views.push_back(
+            movedPicture(pictures.select(0, static_cast<std::int64_t>(b)), view, random));
+        shown.emplace_back();
+        shownByView.emplace_back();
+        for (const at::Tensor& map : masks[b]) {
+            shown.back().push_back(shrunkLabels(map, shrink));
+            shownByView.back().push_back(shrunkLabels(movedLabels(map, view), shrink));
+        }
+    }
+    // Those that look are few, so that the window shows most of what they may find.
+    CounterRandom random(recipe_.seed, RandomPurpose::MatchPlace,
+                         static_cast<std::uint64_t>(batchIndex));
+    const Rect looking = mostMixed(
+        squaresIn(inset(window, recipe_.matchRadius), recipe_.matchSide, 1, mixedDraws, random),
+        shownByView);
+    const Rect reach = clipped(grown(looking, recipe_.matchRadius), window);
+    const at::Tensor input = normalised(at::stack(views));
+    const at::Tensor found =
+        student_.forward(lowResolution(input), shrunk(input, shrink), recipe_.pass, looking);
+    const at::Tensor reachable =
+        cut(features, {reach.x - window.x, reach.y - window.y, reach.width, reach.height});
+    at::Tensor match = at::zeros({}, features.options());
+    std::int64_t maps = 0;
+    for (std::size_t b = 0; b < samples.size(); ++b) {
+        const auto index = static_cast<std::int64_t>(b);
+        for (std::size_t k = 0; k < masks[b].size(); ++k, ++maps) {
+            match =
+                match +
+                matchingLoss({found.select(0, index), cut(shownByView[b][k], looking).to(device_)},
+                             {reachable.select(0, index), cut(shown[b][k], reach).to(device_)},
+                             {looking.x - reach.x, looking.y - reach.y}, recipe_.matchRadius,
+                             recipe_.matchTemperature);
+        }
+    }
+    match = match / static_cast<double>(std::max<std::int64_t>(1, maps));
+    loss.parts["match"] = match.item<double>();
+    loss.total = loss.total + match * recipe_.matchWeight;
+}
+
 at::Tensor UpsamplerTrainer::largePictures(const std::vector<TrainingSample>& samples) const {
     return normalised(stacked(samples, &TrainingSample::large, device_));
 }
@@ -360,7 +491,7 @@ BatchLoss UpsamplerTrainer::stageZero(const std::vector<TrainingSample>& samples
     }
     const at::Tensor low = at::stack(shuffled);
     const Extent extent{guidance.size(2), guidance.size(3)};
-    const Rect window = windowOf(extent, batchIndex);
+    const Rect window = windowsOf(extent, batchIndex, 1).front();
     const at::Tensor features = student_.forward(low, guidance, recipe_.pass, window);
     at::Tensor target;
     {
@@ -375,11 +506,22 @@ BatchLoss UpsamplerTrainer::stageZero(const std::vector<TrainingSample>& samples
 
 BatchLoss UpsamplerTrainer::stageOne(const std::vector<TrainingSample>& samples,
                                      std::int64_t batchIndex) {
-    const at::Tensor input = normalised(stacked(samples, &TrainingSample::picture, device_));
+    const at::Tensor pictures = stacked(samples, &TrainingSample::picture, device_);
+    const at::Tensor input = normalised(pictures);
     const at::Tensor low = lowResolution(input);
     const std::int64_t shrink = shrinkOf(batchIndex);
     const at::Tensor guidance = shrunk(input, shrink);
-    const Rect window = windowOf({guidance.size(2), guidance.size(3)}, batchIndex);
+    MaskMaps masks;
+    MaskMaps shown; // of the map's size
+    for (const TrainingSample& sample : samples) {
+        masks.push_back(sample.segments);
+        shown.emplace_back();
+        for (const at::Tensor& map : sample.segments)
+            shown.back().push_back(shrunkLabels(map, shrink));
+    }
+    const Rect window = mostMixed(windowsOf({guidance.size(2), guidance.size(3)}, batchIndex,
+                                            recipe_.matchWeight > 0 ? mixedDraws : 1),
+                                  shown);
     const at::Tensor features = student_.forward(low, guidance, recipe_.pass, window);
     const at::Tensor projection = projectionOf(batchIndex);
     const at::Tensor projected = projectChannels(features, projection);
@@ -402,9 +544,8 @@ BatchLoss UpsamplerTrainer::stageOne(const std::vector<TrainingSample>& samples,
         std::vector<at::Tensor> refined;
         for (std::size_t b = 0; b < samples.size(); ++b) {
             at::Tensor map = bicubic.select(0, static_cast<std::int64_t>(b));
-            for (const at::Tensor& segments : samples[b].segments)
-                map = segmentRefine(map, shrunkLabels(segments, shrink).to(device_),
-                                    recipe_.maskAlpha);
+            for (const at::Tensor& segments : shown[b])
+                map = segmentRefine(map, segments.to(device_), recipe_.maskAlpha);
             refined.push_back(map);
         }
         target =
@@ -413,15 +554,11 @@ BatchLoss UpsamplerTrainer::stageOne(const std::vector<TrainingSample>& samples,
     const at::Tensor mask = at::mse_loss(projected, target);
     loss.parts["mask"] = mask.item<double>();
     loss.total = loss.total + mask * recipe_.maskWeight;
+    addMatching(loss, samples, pictures, masks, shrink, window, features, batchIndex);
     return loss;
 }
 
 namespace {
-
-/// The pixels of `rect`; rows and columns are the last two dimensions.
-at::Tensor cut(const at::Tensor& map, const Rect& rect) {
-    return map.narrow(-2, rect.y, rect.height).narrow(-1, rect.x, rect.width);
-}
 
 /// Where stage 2 compares student and teacher.
 struct TaughtPlace {
@@ -519,6 +656,13 @@ BatchLoss UpsamplerTrainer::stageTwo(const std::vector<TrainingSample>& samples,
     affinity = affinity / static_cast<double>(recipe_.crops);
     loss.parts["affinity"] = affinity.item<double>();
     loss.total = loss.total + affinity * recipe_.hrWeight;
+    MaskMaps masks;
+    for (const TrainingSample& sample : samples) {
+        masks.emplace_back();
+        for (const at::Tensor& map : sample.segments)
+            masks.back().push_back(resizedLabels(map, size));
+    }
+    addMatching(loss, samples, small, masks, shrink, window, features, batchIndex);
     return loss;
 }
 

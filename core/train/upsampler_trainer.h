@@ -15,6 +15,7 @@
 #include "core/base/error.h"
 #include "core/base/run_context.h"
 #include "core/train/attention_downsampler.h"
+#include "core/train/moved_view.h"
 #include "core/train/optimizer.h"
 #include "core/train/sample_stream.h"
 #include "core/train/trainable_loftup.h"
@@ -82,6 +83,15 @@ struct UpsamplerRecipe {
     std::int64_t crops = 2;
     double hrWeight = 20;
     double hrMaskAlpha = 0.8;
+
+    /// Stages 1 and 2, not published: of matchingLoss. Pixels of a moved view of each photo look
+    /// for their masks around the same place of the photo. 0: left out.
+    double matchWeight = 0;
+    std::int64_t matchRadius = 12; ///< in pixels of LoftUp's map
+    std::int64_t matchSide = 32;   ///< of the square of pixels that look, the same
+    double matchTemperature = 0.1;
+    MovedViewRange movedView;
+
     double emaDecay = 0.99;
     std::int64_t emaEvery = 10; ///< optimiser steps
 
@@ -99,7 +109,7 @@ struct UpsamplerRecipe {
 };
 
 /// Losses: "place" and the target's "variance" (stage 0); "reconstruction", "tv", "mask" (stage 1),
-/// "affinity" (stage 2).
+/// "affinity" (stage 2), "match" (both, where it has a weight).
 class UpsamplerTrainer final : public Trainer {
 public:
     /// `backbone` and `photos` must outlive the trainer. `device` is where the student lives.
@@ -128,6 +138,7 @@ public:
     const Backbone& backbone() const { return backbone_; }
 
 private:
+    using MaskMaps = std::vector<std::vector<at::Tensor>>; ///< H x W each, as TrainingSample's
     BatchLoss stageZero(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
     BatchLoss stageOne(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
     BatchLoss stageTwo(const std::vector<TrainingSample>& samples, std::int64_t batchIndex);
@@ -137,8 +148,16 @@ private:
     BatchLoss reconstruction(const at::Tensor& input, std::int64_t shrink, const Rect& window,
                              const at::Tensor& features, const at::Tensor& projected,
                              const at::Tensor& projection, std::int64_t batchIndex);
-    /// Where stage 1 computes high-resolution features of maps of `extent`.
-    Rect windowOf(const Extent& extent, std::int64_t batchIndex) const;
+    /// Adds what it costs to find the masks again (recipe_.matchWeight). `pictures`: what the
+    /// backbone sees, 0..1; `masks`: per sample its mask maps, of the same size; `features`: of
+    /// `window` of LoftUp's map, whose sides are the pictures' divided by `shrink`.
+    void addMatching(BatchLoss& loss, const std::vector<TrainingSample>& samples,
+                     const at::Tensor& pictures, const MaskMaps& masks, std::int64_t shrink,
+                     const Rect& window, const at::Tensor& features, std::int64_t batchIndex);
+    /// Squares of LoftUp's map of `extent`, drawn at random: where stages 0 and 1 may compute
+    /// high-resolution features.
+    std::vector<Rect> windowsOf(const Extent& extent, std::int64_t batchIndex,
+                                std::int64_t draws) const;
     std::int64_t shrinkOf(std::int64_t batchIndex) const;
     at::Tensor projectionOf(std::int64_t batchIndex) const;
     /// The backbone's features of B x 3 x H x W normalised pictures, channel-normalised; no

@@ -17,6 +17,7 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 #include <vector>
 
@@ -156,6 +157,91 @@ TEST(SegmentRefineGradient, MatchesFiniteDifferences) {
     expectGradientOf(
         [&](const at::Tensor& x) { return (segmentRefine(x, labels, 0.8) * weight).sum(); },
         gaussian({3, 4, 5}, 13, at::kDouble));
+}
+
+at::Tensor longs(std::vector<std::int64_t> values, at::IntArrayRef shape) {
+    return at::tensor(values, at::kLong).view(shape);
+}
+
+TEST(MatchingLoss, IsMinusTheLogOfTheOwnMasksShareByHand) {
+    // One pixel looks at three in a row, similarities 1, 0 and -1; the first two are of its mask.
+    const MaskedFeatures view{at::tensor({1.F, 0.F}).view({2, 1, 1}), longs({7}, {1, 1})};
+    const MaskedFeatures photo{at::tensor({2.F, 0.F, -3.F, 0.F, 1.F, 0.F}).view({2, 1, 3}),
+                               longs({7, 7, 4}, {1, 3})};
+    const double t = 0.5;
+    const double own = std::exp(1 / t) + std::exp(0 / t);
+    const double expected = -std::log(own / (own + std::exp(-1 / t)));
+    EXPECT_NEAR(matchingLoss(view, photo, {1, 0}, 1, t).item<double>(), expected, 1e-6);
+    // From the left end the other mask is out of reach: nothing can go wrong.
+    EXPECT_EQ(matchingLoss(view, photo, {0, 0}, 1, t).item<double>(), 0);
+    // From the right end the first pixel is.
+    const double middle = std::exp(0 / t);
+    EXPECT_NEAR(matchingLoss(view, photo, {2, 0}, 1, t).item<double>(),
+                -std::log(middle / (middle + std::exp(-1 / t))), 1e-6);
+}
+
+TEST(MatchingLoss, PixelsWithoutAMaskNeitherLookNorCount) {
+    const at::Tensor row = at::tensor({1.F, 0.F, -1.F, 0.F, 1.F, 0.F}).view({2, 1, 3});
+    const MaskedFeatures view{row, longs({1, -1, 2}, {1, 3})};
+    const MaskedFeatures alone{row, longs({1, -1, -1}, {1, 3})};
+    EXPECT_EQ(matchingLoss(view, alone, {0, 0}, 5, 0.1).item<double>(), 0);
+    const MaskedFeatures both{row, longs({1, -1, 2}, {1, 3})};
+    const double share = std::exp(1.0) / (std::exp(1.0) + std::exp(-1.0));
+    // Two of three pixels look, and the sum is divided by all three.
+    EXPECT_NEAR(matchingLoss(view, both, {0, 0}, 5, 1).item<double>(), -2 * std::log(share) / 3,
+                1e-6);
+}
+
+TEST(MatchingLoss, EqualsALoopOverPixels) {
+    const at::Tensor labels = at::empty({6, 7})
+                                  .uniform_(0, 2.999, at::make_generator<at::CPUGeneratorImpl>(4))
+                                  .to(at::kLong) -
+                              1;
+    const at::Tensor features = gaussian({5, 6, 7}, 1);
+    const at::Tensor queries = gaussian({5, 3, 4}, 2);
+    const at::Tensor own = labels.slice(0, 2, 5).slice(1, 1, 5);
+    const Pixel place{1, 2};
+    constexpr std::int64_t radius = 2;
+    double sum = 0;
+    for (std::int64_t y = 0; y < 3; ++y) {
+        for (std::int64_t x = 0; x < 4; ++x) {
+            const auto mask = own[y][x].item<std::int64_t>();
+            double same = 0;
+            double other = 0;
+            for (std::int64_t v = 0; v < 6; ++v) {
+                for (std::int64_t u = 0; u < 7; ++u) {
+                    const auto label = labels[v][u].item<std::int64_t>();
+                    if (std::abs(v - y - place.y) > radius || std::abs(u - x - place.x) > radius ||
+                        label < 0)
+                        continue;
+                    const at::Tensor a = queries.select(1, y).select(1, x);
+                    const at::Tensor b = features.select(1, v).select(1, u);
+                    const double cosine = ((a * b).sum() / (a.norm() * b.norm())).item<double>();
+                    (label == mask ? same : other) += std::exp(cosine / 0.3);
+                }
+            }
+            if (mask >= 0 && same > 0 && other > 0) sum -= std::log(same / (same + other));
+        }
+    }
+    EXPECT_GT(sum, 0);
+    EXPECT_NEAR(matchingLoss({queries, own}, {features, labels}, place, radius, 0.3).item<double>(),
+                sum / 12, 1e-5);
+}
+
+TEST(MatchingLoss, GradientMatchesFiniteDifferences) {
+    const at::Tensor labels = longs({0, 0, 1, 1, 2, 2, -1, 0, 1, 1, 0, 2}, {3, 4});
+    const at::Tensor photo = gaussian({4, 3, 4}, 5, at::kDouble);
+    const at::Tensor view = gaussian({4, 3, 4}, 6, at::kDouble);
+    expectGradientOf(
+        [&](const at::Tensor& x) {
+            return matchingLoss({x, labels}, {photo, labels}, {0, 0}, 1, 0.2);
+        },
+        view);
+    expectGradientOf(
+        [&](const at::Tensor& x) {
+            return matchingLoss({view, labels}, {x, labels}, {0, 0}, 1, 0.2);
+        },
+        photo);
 }
 
 TEST(ViewJitter, StaysInsideItsRangeAndUsesAllOfIt) {

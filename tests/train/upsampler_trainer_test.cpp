@@ -19,6 +19,19 @@ public:
     OneThread() { at::set_num_threads(1); }
 };
 
+/// With windows of maps smaller than the input, whose pixels look around themselves.
+UpsamplerRecipe matchingRecipe(int stage) {
+    UpsamplerRecipe recipe = toyRecipe(stage);
+    recipe.sizes = {64};
+    recipe.window = 16;
+    recipe.crops = 1;
+    recipe.mapShrinks = {1, 2};
+    recipe.matchWeight = 2;
+    recipe.matchRadius = 4;
+    recipe.matchSide = 10;
+    return recipe;
+}
+
 TEST(UpsamplerTrainer, StageOneLearnsOnePhotoInAFewSteps) {
     const OneThread oneThread;
     const PatchColors backbone;
@@ -254,22 +267,60 @@ TEST(UpsamplerTrainer, TheTeacherFollowsOnlyAtItsInterval) {
     EXPECT_FALSE(trainer.state().at(key).equal(start));
 }
 
-void expectResumedEqualsUninterrupted(int stage) {
+TEST(UpsamplerTrainer, MatchingTeachesPixelsToFindTheirMaskInAMovedView) {
+    const OneThread oneThread;
+    const PatchColors backbone;
+    const Discs photos(3);
+    for (const int stage : {1, 2}) {
+        // The same photos, windows and views for every student.
+        const auto match = [&](const TrainableLoftUp& student) {
+            UpsamplerRecipe recipe = matchingRecipe(stage);
+            recipe.seed = 77;
+            recipe.learningRate = 1e-12;
+            UpsamplerTrainer trainer(recipe, backbone, student.clone(), photos, 1, at::kCPU);
+            return meanOf(trainer, 8).at("match");
+        };
+        const auto trainedWith = [&](double weight) {
+            UpsamplerRecipe recipe = matchingRecipe(stage);
+            recipe.matchWeight = weight;
+            recipe.hrWeight = 0.1; // the teacher has learned nothing and would hold it back
+            UpsamplerTrainer trainer(recipe, backbone, toyStudent(), photos, 1, at::kCPU);
+            meanOf(trainer, 60);
+            return match(trainer.student());
+        };
+        const double after = trainedWith(2);
+        EXPECT_LT(after, 0.5 * match(toyStudent())) << stage;
+        // The other parts alone do not teach it as well.
+        EXPECT_LT(after, 0.8 * trainedWith(0)) << stage;
+    }
+}
+
+TEST(UpsamplerTrainer, WithoutMasksThereIsNothingToMatch) {
+    const OneThread oneThread;
+    const PatchColors backbone;
+    const Discs photos(1);
+    UpsamplerRecipe recipe = matchingRecipe(1);
+    recipe.augmentation.masks = false;
+    UpsamplerTrainer trainer(recipe, backbone, toyStudent(), photos, 1, at::kCPU);
+    EXPECT_EQ(meanOf(trainer, 2).at("match"), 0);
+}
+
+void expectResumedEqualsUninterrupted(const UpsamplerRecipe& recipe) {
     const OneThread oneThread;
     const PatchColors backbone;
     const Discs photos(5);
-    UpsamplerTrainer whole(toyRecipe(stage), backbone, toyStudent(), photos, 2, at::kCPU);
+    UpsamplerTrainer whole(recipe, backbone, toyStudent(), photos, 2, at::kCPU);
     meanOf(whole, 6);
 
     StateDict saved;
     {
-        UpsamplerTrainer killed(toyRecipe(stage), backbone, toyStudent(), photos, 1, at::kCPU);
+        UpsamplerTrainer killed(recipe, backbone, toyStudent(), photos, 1, at::kCPU);
         meanOf(killed, 3);
         for (const auto& [key, tensor] : killed.state())
             saved[key] = tensor.clone();
         meanOf(killed, 1); // lost
     }
-    UpsamplerTrainer resumed(toyRecipe(stage), backbone, toyStudent(), photos, 2, at::kCPU);
+    UpsamplerTrainer resumed(recipe, backbone, toyStudent(), photos, 2, at::kCPU);
     const auto restored = resumed.restore(saved);
     ASSERT_TRUE(restored) << restored.error().message;
     EXPECT_EQ(resumed.steps(), 3);
@@ -279,11 +330,16 @@ void expectResumedEqualsUninterrupted(int stage) {
 }
 
 TEST(UpsamplerTrainer, AResumedStageOneEqualsAnUninterruptedOneBitForBit) {
-    expectResumedEqualsUninterrupted(1);
+    expectResumedEqualsUninterrupted(toyRecipe(1));
 }
 
 TEST(UpsamplerTrainer, AResumedStageTwoEqualsAnUninterruptedOneBitForBit) {
-    expectResumedEqualsUninterrupted(2);
+    expectResumedEqualsUninterrupted(toyRecipe(2));
+}
+
+TEST(UpsamplerTrainer, AResumedRunThatMatchesEqualsAnUninterruptedOneBitForBit) {
+    for (const int stage : {1, 2})
+        expectResumedEqualsUninterrupted(matchingRecipe(stage));
 }
 
 TEST(UpsamplerTrainer, RefusesACheckpointOfAnotherModelAndStaysAsItWas) {
@@ -331,6 +387,12 @@ TEST(UpsamplerRecipe, ChecksSizesAgainstThePatch) {
     recipe.mapShrinks = {3};
     EXPECT_FALSE(recipe.check(16));
     recipe.mapShrinks = {};
+    EXPECT_FALSE(recipe.check(16));
+    recipe = UpsamplerRecipe::published(1, 16);
+    EXPECT_EQ(recipe.matchWeight, 0);
+    recipe.matchWeight = 1;
+    EXPECT_TRUE(recipe.check(16));
+    recipe.matchTemperature = 0;
     EXPECT_FALSE(recipe.check(16));
 }
 
