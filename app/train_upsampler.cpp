@@ -45,7 +45,7 @@ struct UpsamplerOptions {
     double hrWeight = -1;
     double matchWeight = 0;
     std::int64_t matchRadius = 12;
-    double matchTemperature = 0.1;
+    double matchTemperature = 0.02;
     double colorJitter = 0.2;
     std::vector<double> scales = {50, 150, 400};
     bool allMasks = false;

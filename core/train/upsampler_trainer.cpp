@@ -270,8 +270,8 @@ at::Tensor resizedLabels(const at::Tensor& labels, std::int64_t side) {
     return labels.index_select(0, nearest(labels.size(0))).index_select(1, nearest(labels.size(1)));
 }
 
-/// Share of the pixels of `place` that do not belong to the mask most of them belong to; on
-/// average over all maps.
+/// Share of the pixels of `place` that do not belong to the mask most of them belong to, summed
+/// over all maps.
 double mixtureIn(const std::vector<std::vector<at::Tensor>>& masks, const Rect& place) {
     double sum = 0;
     for (const std::vector<at::Tensor>& maps : masks) {

@@ -87,9 +87,9 @@ struct UpsamplerRecipe {
     /// Stages 1 and 2, not published: of matchingLoss. Pixels of a moved view of each photo look
     /// for their masks around the same place of the photo. 0: left out.
     double matchWeight = 0;
-    std::int64_t matchRadius = 12; ///< in pixels of LoftUp's map
-    std::int64_t matchSide = 32;   ///< of the square of pixels that look, the same
-    double matchTemperature = 0.1;
+    std::int64_t matchRadius = 12;  ///< in pixels of LoftUp's map
+    std::int64_t matchSide = 32;    ///< of the square of pixels that look, the same
+    double matchTemperature = 0.02; ///< at 0.1 nothing is gained (docs/experiments.md)
     MovedViewRange movedView;
 
     double emaDecay = 0.99;

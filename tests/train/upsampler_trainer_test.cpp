@@ -29,6 +29,7 @@ UpsamplerRecipe matchingRecipe(int stage) {
     recipe.matchWeight = 2;
     recipe.matchRadius = 4;
     recipe.matchSide = 10;
+    recipe.matchTemperature = 0.1;
     return recipe;
 }
 
