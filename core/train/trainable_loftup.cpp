@@ -3,6 +3,7 @@
 
 #include "core/train/activation_checkpoint.h"
 #include "core/upsample/coordinate_encoder.h"
+#include "core/upsample/picture_rects.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
@@ -110,14 +111,6 @@ StateDict freshBuffers(const LoftUpSpec& spec, c10::Device device) {
 }
 
 constexpr std::int64_t convolutionMargin = 2; // two 3 x 3 convolutions
-
-/// `rect` with `margin` pixels more on every side, as far as the picture goes.
-Rect grown(const Rect& rect, std::int64_t margin, const Extent& extent) {
-    const std::int64_t x = std::max<std::int64_t>(0, rect.x - margin);
-    const std::int64_t y = std::max<std::int64_t>(0, rect.y - margin);
-    return {x, y, std::min(extent.width, rect.right() + margin) - x,
-            std::min(extent.height, rect.bottom() + margin) - y};
-}
 
 at::Tensor headsOf(const at::Tensor& rows, std::int64_t heads) {
     return rows.view({rows.size(0), rows.size(1), heads, rows.size(2) / heads}).transpose(1, 2);

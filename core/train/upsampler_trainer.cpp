@@ -5,6 +5,7 @@
 #include "core/train/losses.h"
 #include "core/train/normalised_pictures.h"
 #include "core/train/shifted_tokens.h"
+#include "core/upsample/picture_rects.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_unique2.h>
@@ -298,22 +299,10 @@ at::Tensor repeated(const at::Tensor& map, std::int64_t times) {
     return at::upsample_nearest2d(map, {map.size(2) * times, map.size(3) * times});
 }
 
-/// `rect` with `margin` pixels more on every side.
-Rect grown(const Rect& rect, std::int64_t margin) {
-    return {rect.x - margin, rect.y - margin, rect.width + 2 * margin, rect.height + 2 * margin};
-}
-
-/// The part of `rect` that lies in `area`; they overlap.
-Rect clipped(const Rect& rect, const Rect& area) {
-    const std::int64_t x = std::max(rect.x, area.x);
-    const std::int64_t y = std::max(rect.y, area.y);
-    return {x, y, std::min(rect.right(), area.right()) - x,
-            std::min(rect.bottom(), area.bottom()) - y};
-}
-
 /// `rect` without `margin` pixels at every side, but no less than half of it.
 Rect inset(const Rect& rect, std::int64_t margin) {
-    return grown(rect, -std::min({margin, rect.width / 4, rect.height / 4}));
+    const std::int64_t less = std::min({margin, rect.width / 4, rect.height / 4});
+    return {rect.x + less, rect.y + less, rect.width - 2 * less, rect.height - 2 * less};
 }
 
 Rect timesAll(const Rect& rect, std::int64_t factor) {
@@ -441,23 +430,24 @@ void UpsamplerTrainer::addMatching(BatchLoss& loss, const std::vector<TrainingSa
     const Rect looking = mostMixed(
         squaresIn(inset(window, recipe_.matchRadius), recipe_.matchSide, 1, mixedDraws, random),
         shownByView);
-    const Rect reach = clipped(grown(looking, recipe_.matchRadius), window);
+    // In the window's own pixels: those that look, and all that they can see.
+    const Rect own{looking.x - window.x, looking.y - window.y, looking.width, looking.height};
+    const Rect reach = grown(own, recipe_.matchRadius, {window.height, window.width});
     const at::Tensor input = normalised(at::stack(views));
     const at::Tensor found =
         student_.forward(lowResolution(input), shrunk(input, shrink), recipe_.pass, looking);
-    const at::Tensor reachable =
-        cut(features, {reach.x - window.x, reach.y - window.y, reach.width, reach.height});
+    const at::Tensor reachable = cut(features, reach);
     at::Tensor match = at::zeros({}, features.options());
     std::int64_t maps = 0;
     for (std::size_t b = 0; b < samples.size(); ++b) {
         const auto index = static_cast<std::int64_t>(b);
         for (std::size_t k = 0; k < masks[b].size(); ++k, ++maps) {
-            match =
-                match +
-                matchingLoss({found.select(0, index), cut(shownByView[b][k], looking).to(device_)},
-                             {reachable.select(0, index), cut(shown[b][k], reach).to(device_)},
-                             {looking.x - reach.x, looking.y - reach.y}, recipe_.matchRadius,
-                             recipe_.matchTemperature);
+            match = match + matchingLoss({found.select(0, index),
+                                          cut(shownByView[b][k], looking).to(device_)},
+                                         {reachable.select(0, index),
+                                          cut(cut(shown[b][k], window), reach).to(device_)},
+                                         {own.x - reach.x, own.y - reach.y}, recipe_.matchRadius,
+                                         recipe_.matchTemperature);
         }
     }
     match = match / static_cast<double>(std::max<std::int64_t>(1, maps));
