@@ -2,6 +2,7 @@
 #include "app/train_options.h"
 
 #include "core/base/guard.h"
+#include "core/base/number.h"
 #include "core/train/batch_share.h"
 #include "core/train/photo_files.h"
 #ifndef LOFTSCOPE_COMPUTE_ONLY
@@ -12,9 +13,11 @@
 #include <ATen/ops/cat.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 #include <map>
+#include <string_view>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -75,6 +78,47 @@ std::vector<at::Tensor> previewPictures(const PhotoSource& photos, const Extent&
 }
 #endif
 
+/// PHOTOS:LABELS[:KEY=VALUE,...] as --class-data says.
+Result<std::unique_ptr<PhotoSource>> openClassFolder(const std::string& text,
+                                                     const std::vector<std::string>& skip) {
+    const auto wrong = [&] {
+        return fail(ErrorCode::InvalidArgument,
+                    fmt::format("'{}' is no set of classes: use PHOTOS:LABELS, two folders, and "
+                                "after another colon zero=unlabelled or times=N.",
+                                text));
+    };
+    std::string_view folders = text;
+    std::string_view rest;
+    if (const std::size_t colon = text.rfind(':');
+        colon != std::string::npos && text.find('=', colon) != std::string::npos) {
+        folders = folders.substr(0, colon);
+        rest = std::string_view(text).substr(colon + 1);
+    }
+    const std::size_t between = folders.find(':');
+    if (between == std::string_view::npos) return wrong();
+    PhotoFolderOptions options;
+    options.labels = fs::path(folders.substr(between + 1));
+    options.meaning = LabelMeaning::Classes;
+    options.skip = skip;
+    if (!fs::is_directory(options.labels)) {
+        return fail(ErrorCode::NotFound,
+                    fmt::format("There is no folder '{}'.", options.labels.string()));
+    }
+    while (!rest.empty()) {
+        const std::string_view option = rest.substr(0, rest.find(','));
+        rest.remove_prefix(std::min(rest.size(), option.size() + 1));
+        if (option == "zero=unlabelled") {
+            options.meaning = LabelMeaning::ClassesButZero;
+        } else if (option.starts_with("times=")) {
+            options.times = parsedNumber<std::int64_t>(option.substr(6)).value_or(0);
+            if (options.times < 1 || options.times > 1000) return wrong();
+        } else {
+            return wrong();
+        }
+    }
+    return openPhotoFolder(fs::path(folders.substr(0, between)), options);
+}
+
 } // namespace
 
 void declareData(CLI::App& command, DataOptions& options, bool withLabels) {
@@ -89,9 +133,16 @@ void declareData(CLI::App& command, DataOptions& options, bool withLabels) {
         ->group("Data");
     command
         .add_option("--label-meaning", options.labelMeaning,
-                    "segments, segments-but-zero or classes")
+                    "What their numbers are: segments, segments-but-zero, classes or "
+                    "classes-but-zero")
         ->capture_default_str()
-        ->check(CLI::IsMember({"segments", "segments-but-zero", "classes"}))
+        ->check(CLI::IsMember({"segments", "segments-but-zero", "classes", "classes-but-zero"}))
+        ->group("Data");
+    command
+        .add_option("--class-data", options.classData,
+                    "PHOTOS:LABELS[:KEY=VALUE,...], two folders, further photos whose label maps "
+                    "name classes. zero=unlabelled: 0 is no class; times=N: every photo counts as "
+                    "N. Several times for several sets")
         ->group("Data");
 }
 
@@ -99,7 +150,8 @@ Result<std::unique_ptr<PhotoSource>> openData(const DataOptions& options) {
     const std::map<std::string, LabelMeaning> meanings{
         {"segments", LabelMeaning::Segments},
         {"segments-but-zero", LabelMeaning::SegmentsButZero},
-        {"classes", LabelMeaning::Classes}};
+        {"classes", LabelMeaning::Classes},
+        {"classes-but-zero", LabelMeaning::ClassesButZero}};
     std::vector<std::unique_ptr<PhotoSource>> sources;
     for (const std::string& path : options.data) {
         if (fs::is_directory(path)) {
@@ -111,6 +163,10 @@ Result<std::unique_ptr<PhotoSource>> openData(const DataOptions& options) {
             LOFTSCOPE_TRY(auto pack, openPhotoPack(path, options.skip));
             sources.push_back(std::move(pack));
         }
+    }
+    for (const std::string& text : options.classData) {
+        LOFTSCOPE_TRY(auto folder, openClassFolder(text, options.skip));
+        sources.push_back(std::move(folder));
     }
     auto joined = joinSources(std::move(sources));
     if (joined->size() == 0)

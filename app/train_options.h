@@ -27,9 +27,10 @@ struct DataOptions {
     std::string labels;
     std::string labelMeaning = "segments-but-zero";
     std::vector<std::string> skip;
+    std::vector<std::string> classData; ///< PHOTOS:LABELS[:KEY=VALUE,...]
 };
 
-/// Declares --data, --skip and, where they are used, --labels and --label-meaning.
+/// Declares --data, --skip and, where they are used, --labels, --label-meaning and --class-data.
 void declareData(CLI::App& command, DataOptions& options, bool withLabels);
 /// Errors: those of the sources, InvalidArgument (no photo at all).
 Result<std::unique_ptr<PhotoSource>> openData(const DataOptions& options);

@@ -46,6 +46,7 @@ struct UpsamplerOptions {
     double matchWeight = 0;
     std::int64_t matchRadius = 12;
     double matchTemperature = 0.02;
+    double classWeight = 0;
     double colorJitter = 0.2;
     std::vector<double> scales = {50, 150, 400};
     bool allMasks = false;
@@ -84,6 +85,7 @@ Result<UpsamplerRecipe> recipeFrom(const UpsamplerOptions& options, at::ScalarTy
     recipe.matchWeight = options.matchWeight;
     recipe.matchRadius = options.matchRadius;
     recipe.matchTemperature = options.matchTemperature;
+    recipe.classWeight = options.classWeight;
     recipe.augmentation.colorJitter = options.colorJitter;
     recipe.augmentation.overSegmentation.scales = options.scales;
     recipe.augmentation.allMaskMaps = options.allMasks;
@@ -149,6 +151,11 @@ Result<void> trainUpsampler(const UpsamplerOptions& options, CommandContext& con
                   recipeFrom(options, place.arithmetic, backbone.model->patch()));
     LOFTSCOPE_CHECK(recipe.check(backbone.model->patch()));
     LOFTSCOPE_TRY(const auto photos, openData(options.data));
+    if (recipe.classWeight > 0 && photos->classSets() == 0) {
+        return fail(ErrorCode::InvalidArgument,
+                    "No label map names classes, so that there are none to read off features: give "
+                    "some with --class-data, or leave --class-weight out.");
+    }
     LOFTSCOPE_TRY(TrainableLoftUp student, studentFor(options, *backbone.model, *photos, device));
 
     UpsamplerTrainer trainer(recipe, *backbone.model, std::move(student), *photos,
@@ -346,6 +353,13 @@ CommandBody addTrainUpsampler(CLI::App& train) {
                      "A pixel counts as exp(cosine similarity / temperature) when masks are found")
         ->capture_default_str()
         ->check(positive)
+        ->group("Recipe");
+    upsampler
+        ->add_option("--class-weight", options->classWeight,
+                     "Stages 1 and 2: of reading the classes that label maps name off single "
+                     "features, by a linear head; 0: left out, as published")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber)
         ->group("Recipe");
     upsampler
         ->add_flag("--checkpoint-activations", options->checkpointing, "Less memory, more time")

@@ -55,10 +55,12 @@ public:
     std::string name(std::int64_t index) const override {
         return entries_[static_cast<std::size_t>(index)].name;
     }
+    std::int64_t classSets() const override { return namesClasses(meaning_) ? 1 : 0; }
     Result<TrainingPhoto> load(std::int64_t index) const override {
         const Entry& entry = entries_[static_cast<std::size_t>(index)];
         LOFTSCOPE_TRY(const Photo decoded, decodePhoto(entry.photo));
-        TrainingPhoto photo{pixelsOf(decoded.image), {}};
+        TrainingPhoto photo;
+        photo.pixels = pixelsOf(decoded.image);
         for (const fs::path& path : entry.labels) {
             LOFTSCOPE_TRY(const LabelMap map, decodeLabelMap(path));
             if (map.extent != decoded.image.extent()) {
@@ -66,7 +68,7 @@ public:
                             fmt::format("The label map '{}' has another size than its photo.",
                                         path.string()));
             }
-            photo.labels.push_back(masksFromLabels(numbersOf(map), meaning_));
+            addLabels(photo, numbersOf(map), meaning_);
         }
         return photo;
     }
@@ -131,6 +133,9 @@ Result<std::unique_ptr<PhotoSource>> openPhotoFolder(const fs::path& folder,
                         fmt::format("There is no picture in the folder '{}'.", folder.string()));
         std::sort(entries.begin(), entries.end(),
                   [](const auto& a, const auto& b) { return a.name < b.name; });
+        const std::vector<FolderSource::Entry> once = entries;
+        for (std::int64_t i = 1; i < options.times; ++i)
+            entries.insert(entries.end(), once.begin(), once.end());
         return std::make_unique<FolderSource>(std::move(entries), options.meaning);
     });
 }

@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/train/photo_source.h"
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -24,10 +25,12 @@ struct PhotoFolderOptions {
     std::filesystem::path labels; ///< folder of label maps; empty: none
     LabelMeaning meaning = LabelMeaning::SegmentsButZero;
     std::vector<std::string> skip; ///< prefixes of paths below the folder
+    std::int64_t times = 1;        ///< that every photo is there
 };
 
 /// Every picture below a folder, in the order of its path. The label maps of `a/NAME.jpg` are
-/// `a/NAME.png` and `a/NAME_*.png` in the folder of label maps. Errors: NotFound (no folder, no
+/// `a/NAME.png` and `a/NAME_*.png` in the folder of label maps; where these name classes, the first
+/// of a photo says what they are. Errors: NotFound (no folder, no
 /// picture in it).
 Result<std::unique_ptr<PhotoSource>> openPhotoFolder(const std::filesystem::path& folder,
                                                      const PhotoFolderOptions& options = {});

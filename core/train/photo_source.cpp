@@ -4,7 +4,6 @@
 #include "core/train/over_segmentation.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/where.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -30,11 +29,20 @@ public:
     PictureDecoder decoder;
     std::vector<std::int64_t> kept; ///< indices in the pack
     bool decoded = false;
+    bool withClasses = false;
 
     std::int64_t size() const override { return static_cast<std::int64_t>(kept.size()); }
     std::string name(std::int64_t index) const override {
         const std::int64_t i = kept[static_cast<std::size_t>(index)];
         return fmt::format("{}:{}", file, names[static_cast<std::size_t>(i)]);
+    }
+
+    std::int64_t classSets() const override { return withClasses ? 1 : 0; }
+    LabelMeaning meaningOf(std::int64_t i) const {
+        const std::uint8_t kind = tensors.at("kind").const_data_ptr<std::uint8_t>()[i];
+        if (kind == 2) return LabelMeaning::Segments;
+        if (kind == 3) return LabelMeaning::Classes;
+        return LabelMeaning::SegmentsButZero;
     }
 
     Result<TrainingPhoto> load(std::int64_t index) const override {
@@ -78,17 +86,11 @@ private:
                     ErrorCode::Malformed,
                     fmt::format("The label map of '{}' has another size than the photo.", label));
             }
-            photo.labels.push_back(
-                masksFromLabels(labels, meaningOf(tensors.at("kind")[i].item<std::int64_t>())));
+            addLabels(photo, labels, meaningOf(i));
         }
         return photo;
     }
 
-    static LabelMeaning meaningOf(std::int64_t kind) {
-        if (kind == 2) return LabelMeaning::Segments;
-        if (kind == 3) return LabelMeaning::Classes;
-        return LabelMeaning::SegmentsButZero;
-    }
     std::pair<std::int64_t, std::int64_t> range(const char* offsets, std::int64_t i) const {
         const auto* at = tensors.at(offsets).const_data_ptr<std::int64_t>();
         return {at[i], at[i + 1]};
@@ -111,18 +113,28 @@ public:
     std::int64_t size() const override { return ends_.empty() ? 0 : ends_.back(); }
     std::string name(std::int64_t index) const override {
         const auto [source, inner] = locate(index);
-        return source->name(inner);
+        return sources_[source]->name(inner);
     }
+    std::int64_t classSets() const override { return setsBefore(sources_.size()); }
     Result<TrainingPhoto> load(std::int64_t index) const override {
         const auto [source, inner] = locate(index);
-        return source->load(inner);
+        auto photo = sources_[source]->load(inner);
+        if (photo) photo->classSet += setsBefore(source);
+        return photo;
     }
 
 private:
-    std::pair<const PhotoSource*, std::int64_t> locate(std::int64_t index) const {
+    /// Which source, and which of its photos.
+    std::pair<std::size_t, std::int64_t> locate(std::int64_t index) const {
         const auto end = std::upper_bound(ends_.begin(), ends_.end(), index);
         const auto i = static_cast<std::size_t>(end - ends_.begin());
-        return {sources_[i].get(), index - (i == 0 ? 0 : ends_[i - 1])};
+        return {i, index - (i == 0 ? 0 : ends_[i - 1])};
+    }
+    std::int64_t setsBefore(std::size_t source) const {
+        std::int64_t sets = 0;
+        for (std::size_t i = 0; i < source; ++i)
+            sets += sources_[i]->classSets();
+        return sets;
     }
     std::vector<std::unique_ptr<PhotoSource>> sources_;
     std::vector<std::int64_t> ends_;
@@ -130,17 +142,38 @@ private:
 
 } // namespace
 
-at::Tensor masksFromLabels(const at::Tensor& labels, LabelMeaning meaning) {
+namespace {
+
+/// Numbers, -1 where they are unlabelled.
+at::Tensor labelled(const at::Tensor& labels, LabelMeaning meaning) {
     const at::Tensor numbers = labels.to(at::kLong);
     switch (meaning) {
     case LabelMeaning::Segments:
         return numbers;
-    case LabelMeaning::SegmentsButZero:
-        return at::where(numbers.eq(0).logical_or(numbers.eq(255)), -1, numbers);
     case LabelMeaning::Classes:
-        return connectedComponents(at::where(numbers.eq(255), -1, numbers));
+        return numbers.masked_fill(numbers.eq(255), -1);
+    case LabelMeaning::SegmentsButZero:
+    case LabelMeaning::ClassesButZero:
+        return numbers.masked_fill(numbers.eq(0).logical_or(numbers.eq(255)), -1);
     }
     return numbers;
+}
+
+} // namespace
+
+bool namesClasses(LabelMeaning meaning) {
+    return meaning == LabelMeaning::Classes || meaning == LabelMeaning::ClassesButZero;
+}
+
+at::Tensor masksFromLabels(const at::Tensor& labels, LabelMeaning meaning) {
+    const at::Tensor numbers = labelled(labels, meaning);
+    return namesClasses(meaning) ? connectedComponents(numbers) : numbers;
+}
+
+void addLabels(TrainingPhoto& photo, const at::Tensor& labels, LabelMeaning meaning) {
+    photo.labels.push_back(masksFromLabels(labels, meaning));
+    if (namesClasses(meaning) && !photo.classes.defined())
+        photo.classes = labelled(labels, meaning);
 }
 
 Result<std::unique_ptr<PhotoSource>>
@@ -192,7 +225,9 @@ makePackSource(const StateDict& tensors, const std::map<std::string, std::string
         const bool skipped = std::any_of(skip.begin(), skip.end(), [&](const std::string& prefix) {
             return label.starts_with(prefix);
         });
-        if (!skipped) source->kept.push_back(i);
+        if (skipped) continue;
+        source->kept.push_back(i);
+        if (!source->decoded && namesClasses(source->meaningOf(i))) source->withClasses = true;
     }
     source->file = name;
     source->decoder = std::move(decoder);

@@ -23,6 +23,10 @@ namespace loftscope {
 struct TrainingPhoto {
     at::Tensor pixels;              ///< H x W x 3, uint8, contiguous
     std::vector<at::Tensor> labels; ///< H x W, int64; pixels of equal label form a mask, -1: none
+    /// H x W, int64: the class of each pixel, 0..255, -1: none; undefined where no map names
+    /// classes.
+    at::Tensor classes = {};
+    std::int64_t classSet = 0; ///< which of the source's sets of classes these are of
 };
 
 /// A set of photos; may be asked from several threads.
@@ -32,6 +36,8 @@ public:
     virtual std::int64_t size() const = 0;
     /// For messages.
     virtual std::string name(std::int64_t index) const = 0;
+    /// Sets of classes that its photos' maps name.
+    virtual std::int64_t classSets() const { return 0; }
     /// Errors: Malformed and the like; the caller skips the photo and counts it.
     virtual Result<TrainingPhoto> load(std::int64_t index) const = 0;
 };
@@ -48,11 +54,17 @@ struct PictureDecoder {
 enum class LabelMeaning {
     Segments,        ///< every number is a segment (BSDS)
     SegmentsButZero, ///< 0 is unlabelled (COCO panoptic, horses); 255 too
-    Classes, ///< semantic classes, 255 is unlabelled (CamVid): each connected part is a mask
+    Classes,        ///< semantic classes, 255 is unlabelled (CamVid): each connected part is a mask
+    ClassesButZero, ///< the same, and 0 is unlabelled too (COCO's semantic maps)
 };
+
+bool namesClasses(LabelMeaning meaning);
 
 /// H x W uint8 numbers as masks: int64 labels, -1 where there is none.
 at::Tensor masksFromLabels(const at::Tensor& labels, LabelMeaning meaning);
+/// Adds the masks of such a map to a photo, and its classes where it names some and the photo has
+/// none yet.
+void addLabels(TrainingPhoto& photo, const at::Tensor& labels, LabelMeaning meaning);
 
 /// A pack of encoded photos in one file of tensors: `jpeg` (all files end to end), `joff` (n + 1
 /// offsets), `png` and `poff` (label maps; an empty range where a photo has none), `kind` (0 plain,

@@ -232,6 +232,10 @@ TrainingSample cutSample(const TrainingPhoto& photo, const Extent& extent,
                 augmentation.overSegmentation.scales[map - labelMaps]);
         }
     }
+    if (photo.classes.defined()) {
+        sample.classes = resampledLabels(photo.classes, region, extent);
+        sample.classSet = photo.classSet;
+    }
     if (!overSegmentation.scales.empty()) {
         at::Tensor bytes = at::empty({extent.height, extent.width, 3}, at::kByte);
         std::transform(

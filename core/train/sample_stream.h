@@ -58,6 +58,8 @@ struct TrainingSample {
     at::Tensor picture; ///< 3 x H x W, fp32, 0..1
     at::Tensor large;   ///< the same in more detail, 3 x kH x kW for a zoom of k; else undefined
     std::vector<at::Tensor> segments; ///< H x W, int64: label maps as in segmentRefine
+    at::Tensor classes = {};          ///< H x W, as the photo's; undefined where it names none
+    std::int64_t classSet = 0;
 };
 
 /// Cuts one sample out of a photo, its masks undamaged; `extent` is its size H x W.

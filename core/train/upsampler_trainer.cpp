@@ -97,6 +97,7 @@ Result<void> UpsamplerRecipe::check(std::int64_t patch) const {
         }
     }
     if (mapShrinks.empty()) return wrong("Give at least one --map-shrink.");
+    if (classWeight < 0) return wrong("A class loss needs a weight of at least 0.");
     if (matchWeight < 0 || matchRadius < 1 || matchSide < 1 || !(matchTemperature > 0)) {
         return wrong("A matching loss needs a weight of at least 0, a radius and a side of at "
                      "least one pixel and a temperature above 0.");
@@ -121,6 +122,7 @@ std::string UpsamplerRecipe::describe() const {
                               matchWeight, matchRadius, matchSide, matchTemperature, movedView.zoom,
                               movedView.angle, movedView.shift, movedView.color, movedView.noise);
     }
+    if (classWeight > 0) extras += fmt::format(" class={}", classWeight);
     return fmt::format(
         "stage={} seed={} batch={} accumulation={} sizes={} arithmetic={} optimizer={} "
         "weight_decay={} lr={} warm_up={} "
@@ -154,6 +156,8 @@ UpsamplerTrainer::UpsamplerTrainer(UpsamplerRecipe recipe, const Backbone& backb
     , downsampler_(AttentionDownsampler::create(
           student_.spec().channels, backbone.patch(),
           CounterRandom(recipe_.seed, RandomPurpose::Initialisation, 1), device))
+    , heads_(ClassHeads::create(recipe_.classWeight > 0 ? photos.classSets() : 0,
+                                student_.spec().channels, device))
     , optimizer_(trained(), recipe_.optimizer) {
     recipe_.pass.training = !recipe_.frozenNorms;
     recipe_.augmentation.zoom = recipe_.targetZoom;
@@ -164,6 +168,7 @@ UpsamplerTrainer::UpsamplerTrainer(UpsamplerRecipe recipe, const Backbone& backb
 StateDict UpsamplerTrainer::trained() const {
     StateDict all = student_.parameters();
     all.merge(downsampler_.parameters());
+    all.merge(heads_.parameters());
     return all;
 }
 
@@ -455,6 +460,25 @@ void UpsamplerTrainer::addMatching(BatchLoss& loss, const std::vector<TrainingSa
     loss.total = loss.total + match * recipe_.matchWeight;
 }
 
+void UpsamplerTrainer::addClasses(BatchLoss& loss, const std::vector<TrainingSample>& samples,
+                                  const std::vector<at::Tensor>& classes, const Rect& window,
+                                  const at::Tensor& features) {
+    if (recipe_.classWeight == 0) return;
+    // Heads take part even in batches without classes: every process must hold their gradients.
+    at::Tensor sum = at::zeros({}, features.options());
+    for (const auto& [name, parameter] : heads_.parameters())
+        sum = sum + parameter.sum() * 0;
+    for (std::size_t b = 0; b < samples.size(); ++b) {
+        if (!classes[b].defined()) continue;
+        const at::Tensor scores =
+            heads_.scores(features.select(0, static_cast<std::int64_t>(b)), samples[b].classSet);
+        sum = sum + classLoss(scores, cut(classes[b], window).to(device_));
+    }
+    sum = sum / static_cast<double>(samples.size());
+    loss.parts["class"] = sum.item<double>();
+    loss.total = loss.total + sum * recipe_.classWeight;
+}
+
 at::Tensor UpsamplerTrainer::largePictures(const std::vector<TrainingSample>& samples) const {
     return normalised(stacked(samples, &TrainingSample::large, device_));
 }
@@ -503,15 +527,18 @@ BatchLoss UpsamplerTrainer::stageOne(const std::vector<TrainingSample>& samples,
     const at::Tensor guidance = shrunk(input, shrink);
     MaskMaps masks;
     MaskMaps shown; // of the map's size
+    std::vector<at::Tensor> classes;
     for (const TrainingSample& sample : samples) {
         masks.push_back(sample.segments);
         shown.emplace_back();
         for (const at::Tensor& map : sample.segments)
             shown.back().push_back(shrunkLabels(map, shrink));
+        classes.push_back(sample.classes.defined() ? shrunkLabels(sample.classes, shrink)
+                                                   : at::Tensor());
     }
-    const Rect window = mostMixed(windowsOf({guidance.size(2), guidance.size(3)}, batchIndex,
-                                            recipe_.matchWeight > 0 ? mixedDraws : 1),
-                                  shown);
+    const bool mixed = recipe_.matchWeight > 0 || recipe_.classWeight > 0;
+    const Rect window = mostMixed(
+        windowsOf({guidance.size(2), guidance.size(3)}, batchIndex, mixed ? mixedDraws : 1), shown);
     const at::Tensor features = student_.forward(low, guidance, recipe_.pass, window);
     const at::Tensor projection = projectionOf(batchIndex);
     const at::Tensor projected = projectChannels(features, projection);
@@ -545,6 +572,7 @@ BatchLoss UpsamplerTrainer::stageOne(const std::vector<TrainingSample>& samples,
     loss.parts["mask"] = mask.item<double>();
     loss.total = loss.total + mask * recipe_.maskWeight;
     addMatching(loss, samples, pictures, masks, shrink, window, features, batchIndex);
+    addClasses(loss, samples, classes, window, features);
     return loss;
 }
 
@@ -647,12 +675,17 @@ BatchLoss UpsamplerTrainer::stageTwo(const std::vector<TrainingSample>& samples,
     loss.parts["affinity"] = affinity.item<double>();
     loss.total = loss.total + affinity * recipe_.hrWeight;
     MaskMaps masks;
+    std::vector<at::Tensor> classes;
     for (const TrainingSample& sample : samples) {
         masks.emplace_back();
         for (const at::Tensor& map : sample.segments)
             masks.back().push_back(resizedLabels(map, size));
+        classes.push_back(sample.classes.defined()
+                              ? shrunkLabels(resizedLabels(sample.classes, size), shrink)
+                              : at::Tensor());
     }
     addMatching(loss, samples, small, masks, shrink, window, features, batchIndex);
+    addClasses(loss, samples, classes, window, features);
     return loss;
 }
 
@@ -706,6 +739,7 @@ StateDict UpsamplerTrainer::state() const {
     addPrefixed(state, "student.", student_.state());
     if (teacher_) addPrefixed(state, "teacher.", teacher_->state());
     addPrefixed(state, "", downsampler_.parameters());
+    addPrefixed(state, "", heads_.parameters());
     addPrefixed(state, "moments.", optimizer_.state());
     return state;
 }

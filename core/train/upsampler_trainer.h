@@ -15,6 +15,7 @@
 #include "core/base/error.h"
 #include "core/base/run_context.h"
 #include "core/train/attention_downsampler.h"
+#include "core/train/class_heads.h"
 #include "core/train/moved_view.h"
 #include "core/train/optimizer.h"
 #include "core/train/sample_stream.h"
@@ -92,6 +93,11 @@ struct UpsamplerRecipe {
     double matchTemperature = 0.02; ///< at 0.1 nothing is gained (docs/experiments.md)
     MovedViewRange movedView;
 
+    /// Stages 1 and 2, not published: of classLoss, for photos whose maps name classes. A linear
+    /// head per set of classes reads them off every pixel's feature; heads are thrown away. 0: left
+    /// out.
+    double classWeight = 0;
+
     double emaDecay = 0.99;
     std::int64_t emaEvery = 10; ///< optimiser steps
 
@@ -109,7 +115,7 @@ struct UpsamplerRecipe {
 };
 
 /// Losses: "place" and the target's "variance" (stage 0); "reconstruction", "tv", "mask" (stage 1),
-/// "affinity" (stage 2), "match" (both, where it has a weight).
+/// "affinity" (stage 2), "match" and "class" (both, where they have a weight).
 class UpsamplerTrainer final : public Trainer {
 public:
     /// `backbone` and `photos` must outlive the trainer. `device` is where the student lives.
@@ -125,7 +131,7 @@ public:
     Result<StepReport> step(const RunContext& context) override;
     std::int64_t steps() const override { return optimizer_.steps(); }
     SampleStream::Broken brokenPhotos() const override;
-    /// Student, teacher, down-sampler, optimiser. Shares memory.
+    /// Student, teacher, down-sampler, class heads, optimiser. Shares memory.
     StateDict state() const override;
     Result<void> restore(const StateDict& state) override;
     /// `loftup.safetensors`; in stage 2 also the teacher, `loftup_ema.safetensors`.
@@ -154,6 +160,11 @@ private:
     void addMatching(BatchLoss& loss, const std::vector<TrainingSample>& samples,
                      const at::Tensor& pictures, const MaskMaps& masks, std::int64_t shrink,
                      const Rect& window, const at::Tensor& features, std::int64_t batchIndex);
+    /// Adds what it costs to read classes off the features (recipe_.classWeight). `classes`: per
+    /// sample its class map in the size of LoftUp's map, undefined where it has none.
+    void addClasses(BatchLoss& loss, const std::vector<TrainingSample>& samples,
+                    const std::vector<at::Tensor>& classes, const Rect& window,
+                    const at::Tensor& features);
     /// Squares of LoftUp's map of `extent`, drawn at random: where stages 0 and 1 may compute
     /// high-resolution features.
     std::vector<Rect> windowsOf(const Extent& extent, std::int64_t batchIndex,
@@ -179,6 +190,7 @@ private:
     TrainableLoftUp student_;
     std::optional<TrainableLoftUp> teacher_; ///< stage 2
     AttentionDownsampler downsampler_;
+    ClassHeads heads_; ///< none without recipe_.classWeight
     Optimizer optimizer_;
     std::unique_ptr<SampleStream> stream_; ///< made at the first step, at the right position
     RunContext context_;

@@ -100,6 +100,30 @@ TEST_F(PhotoFiles, AFolderGivesItsPicturesWithTheirLabelMaps) {
     EXPECT_TRUE((*source)->load(1)->labels.empty());
 }
 
+TEST_F(PhotoFiles, AFolderOfClassMapsNamesClassesBesideMasks) {
+    writePhoto(folder_ / "photos" / "a" / "x.png", 20);
+    writePhoto(folder_ / "photos" / "b.png", 10);
+    writeBytes(folder_ / "labels" / "a" / "x.png", bytesOf(indexedPng));
+    PhotoFolderOptions options{folder_ / "labels", LabelMeaning::Classes, {}};
+    const auto classesIn = [&]() -> std::vector<std::int64_t> {
+        const auto source = openPhotoFolder(folder_ / "photos", options);
+        if (!source || (*source)->classSets() != 1) return {};
+        const at::Tensor classes = (*source)->load(0)->classes;
+        const auto* first = classes.const_data_ptr<std::int64_t>();
+        return {first, first + classes.numel()};
+    };
+    EXPECT_EQ(classesIn(), (std::vector<std::int64_t>{0, 1, 2, 3, 1, 0}));
+    options.meaning = LabelMeaning::ClassesButZero;
+    EXPECT_EQ(classesIn(), (std::vector<std::int64_t>{-1, 1, 2, 3, 1, -1}));
+    options.times = 3;
+    const auto thrice = openPhotoFolder(folder_ / "photos", options);
+    ASSERT_EQ((*thrice)->size(), 6);
+    EXPECT_EQ((*thrice)->name(4), (*thrice)->name(0));
+    EXPECT_FALSE((*thrice)->load(1)->classes.defined()); // has no map
+    options.meaning = LabelMeaning::SegmentsButZero;
+    EXPECT_EQ((*openPhotoFolder(folder_ / "photos", options))->classSets(), 0);
+}
+
 TEST_F(PhotoFiles, AnEmptyOrMissingFolderIsSaidToBeSo) {
     EXPECT_EQ(openPhotoFolder(folder_ / "photos").error().code, ErrorCode::NotFound);
     EXPECT_EQ(openPhotoFolder(folder_ / "nowhere").error().code, ErrorCode::NotFound);

@@ -119,6 +119,7 @@ TEST_F(ProcessGroups, TwoProcessesTrainTheUpsamplerThatOneProcessTrains) {
         const Discs photos(5);
         UpsamplerRecipe recipe = toyRecipe(stage);
         recipe.accumulation = 4;
+        recipe.classWeight = 1; // not every batch has classes
         // Some gradients are zero but for rounding (a bias before BatchNorm, the keys' bias): this
         // keeps the optimiser from blowing them up to steps of full size.
         recipe.optimizer.epsilon = 1e-2;

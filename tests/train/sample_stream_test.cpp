@@ -92,6 +92,25 @@ TEST(CutSample, ShowsPixelsAndMasksOfTheSamePlace) {
     }
 }
 
+TEST(CutSample, ShowsClassesOfTheSamePlaceWhateverTheMasks) {
+    TrainingPhoto photo = *GradientPhotos(5).load(3);
+    Augmentation augmentation = plain();
+    augmentation.smallestShare = 0.3;
+    augmentation.flips = true;
+    const CounterRandom random(2, RandomPurpose::Augmentation, 1);
+    EXPECT_FALSE(cutSample(photo, {40, 40}, augmentation, random).classes.defined());
+    photo.classes = photo.labels[0];
+    photo.classSet = 2;
+    for (const bool masks : {true, false}) {
+        augmentation.masks = masks;
+        const TrainingSample sample = cutSample(photo, {40, 40}, augmentation, random);
+        EXPECT_EQ(sample.classSet, 2);
+        const at::Tensor column = sample.picture[0] * 255 / 3 + 0.5;
+        EXPECT_TRUE(sample.classes.eq(0).logical_or(column.lt(35.6)).all().item<bool>());
+        EXPECT_TRUE(sample.classes.eq(-1).logical_or(column.gt(34.4)).all().item<bool>());
+    }
+}
+
 TEST(CutSample, TheLargePictureShowsTheSamePlaceInTheSameColours) {
     const TrainingPhoto photo = *GradientPhotos(5).load(3);
     for (std::uint64_t i = 0; i < 20; ++i) {
@@ -266,6 +285,26 @@ TEST(PackSource, HandsEachPhotosBytesAndLabelsToTheDecoder) {
         at::tensor(std::vector<std::int64_t>{-1, 3, 3, -1}).view({2, 2})));
 }
 
+TEST(PackSource, CamVidsMapsNameClassesAndEveryPartOfOneIsAMask) {
+    StateDict pack = encodedPack();
+    EXPECT_EQ((*makePackSource(pack, {}, "pack", fakeDecoder()))->classSets(), 0);
+    pack["kind"] = bytesOf({0, 3});
+    PictureDecoder decoder = fakeDecoder();
+    decoder.labels = [](std::span<const std::byte>, const std::string&) -> Result<at::Tensor> {
+        return bytesOf({0, 3, 255, 0}).view({2, 2});
+    };
+    const auto source = makePackSource(pack, {}, "pack", decoder);
+    ASSERT_TRUE(source) << source.error().message;
+    EXPECT_EQ((*source)->classSets(), 1);
+    EXPECT_FALSE((*source)->load(0)->classes.defined());
+    const TrainingPhoto photo = *(*source)->load(1);
+    EXPECT_TRUE(
+        photo.classes.equal(at::tensor(std::vector<std::int64_t>{0, 3, -1, 0}).view({2, 2})));
+    const at::Tensor& masks = photo.labels.at(0);
+    EXPECT_EQ(masks[1][0].item<std::int64_t>(), -1);
+    EXPECT_NE(masks[0][0].item<std::int64_t>(), masks[1][1].item<std::int64_t>());
+}
+
 TEST(PackSource, LeavesOutPhotosThatMustNotBeTrainedOn) {
     const auto source = makePackSource(encodedPack(), {{"names", R"(["a/1", "coco/val2017/2"])"}},
                                        "pack", fakeDecoder(), {"coco/val2017/"});
@@ -315,6 +354,20 @@ TEST(JoinedSources, CountOn) {
     EXPECT_EQ(joined->name(2), "photo 2");
     EXPECT_EQ(joined->name(3), "photo 0");
     EXPECT_EQ(joined->load(6)->pixels[0][0][2].item<std::int64_t>(), 3);
+    EXPECT_EQ(joined->classSets(), 0);
+}
+
+TEST(JoinedSources, NumberTheirSetsOfClasses) {
+    StateDict pack = encodedPack();
+    pack["kind"] = bytesOf({0, 3});
+    std::vector<std::unique_ptr<PhotoSource>> sources;
+    sources.push_back(*makePackSource(pack, {}, "first", fakeDecoder()));
+    sources.push_back(std::make_unique<GradientPhotos>(1));
+    sources.push_back(*makePackSource(pack, {}, "second", fakeDecoder()));
+    const auto joined = joinSources(std::move(sources));
+    EXPECT_EQ(joined->classSets(), 2);
+    EXPECT_EQ(joined->load(1)->classSet, 0);
+    EXPECT_EQ(joined->load(4)->classSet, 1);
 }
 
 } // namespace

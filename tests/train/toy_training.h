@@ -35,15 +35,18 @@ public:
     }
 };
 
-/// A bright disc on a dark ground, with its mask.
+/// A bright disc on a dark ground, with its mask, which is a class too in every
+/// second photo.
 class Discs final : public PhotoSource {
 public:
     explicit Discs(std::int64_t count)
         : count_(count) {}
     std::int64_t size() const override { return count_; }
     std::string name(std::int64_t index) const override { return std::to_string(index); }
+    std::int64_t classSets() const override { return 1; }
     Result<TrainingPhoto> load(std::int64_t index) const override {
         TrainingPhoto photo{at::empty({64, 64, 3}, at::kByte), {at::empty({64, 64}, at::kLong)}};
+        if (index % 2 == 0) photo.classes = photo.labels[0];
         auto* pixels = photo.pixels.mutable_data_ptr<std::uint8_t>();
         auto* labels = photo.labels[0].mutable_data_ptr<std::int64_t>();
         for (std::int64_t i = 0; i < 64 * 64; ++i) {

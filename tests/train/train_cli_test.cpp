@@ -202,6 +202,19 @@ TEST_F(TrainCommand, SaysWhatIsWrong) {
     EXPECT_NE(weights.output.find("--from"), std::string::npos) << weights.output;
     const Outcome budget = runProgram(command("x", "--time-budget soon"));
     EXPECT_EQ(budget.code, 2) << budget.output;
+    const Outcome classes = runProgram(command("x", "--class-weight 1"));
+    EXPECT_EQ(classes.code, 2) << classes.output;
+    EXPECT_NE(classes.output.find("--class-data"), std::string::npos) << classes.output;
+    const std::string photos = (folder_ / "photos").string();
+    for (const std::string& text :
+         {photos, photos + ":" + photos + ":zero=3", photos + ":" + photos + ":times=0"}) {
+        const Outcome wrong = runProgram(command("x", "--class-data " + text));
+        EXPECT_EQ(wrong.code, 2) << wrong.output;
+        EXPECT_NE(wrong.output.find(text), std::string::npos) << wrong.output;
+    }
+    const Outcome nowhere = runProgram(command("x", "--class-data " + photos + ":nowhere"));
+    EXPECT_NE(nowhere.code, 0);
+    EXPECT_NE(nowhere.output.find("nowhere"), std::string::npos) << nowhere.output;
     const Outcome teacher =
         runProgram("train backbone --teacher a.safetensors:tape=4 --data " +
                    (folder_ / "photos").string() + " --out " + (folder_ / "x").string());

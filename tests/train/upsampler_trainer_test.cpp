@@ -11,6 +11,8 @@
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace loftscope {
 namespace {
 
@@ -118,21 +120,35 @@ at::Tensor featuresOf(const UpsamplerTrainer& trainer, const TrainingPhoto& phot
 }
 
 /// Bright and dark squares half as wide as a patch: every token of the photo as it is sees the
-/// same.
+/// same. Dark and bright are classes; the right half of the photo is unlabelled.
 class FineSquares final : public PhotoSource {
 public:
     std::int64_t size() const override { return 1; }
     std::string name(std::int64_t) const override { return "squares"; }
+    std::int64_t classSets() const override { return 1; }
     Result<TrainingPhoto> load(std::int64_t) const override {
         TrainingPhoto photo{at::empty({32, 32, 3}, at::kByte), {}};
+        photo.classes = at::full({32, 32}, -1, at::kLong);
         auto* pixels = photo.pixels.mutable_data_ptr<std::uint8_t>();
+        auto* classes = photo.classes.mutable_data_ptr<std::int64_t>();
         for (std::int64_t i = 0; i < 32 * 32; ++i) {
             const bool bright = (i % 32 / (toyPatch / 2) + i / 32 / (toyPatch / 2)) % 2 == 0;
             std::fill_n(pixels + i * 3, 3, static_cast<std::uint8_t>(bright ? 200 : 50));
+            if (i % 32 < 16) classes[i] = bright ? 1 : 0;
         }
         return photo;
     }
 };
+
+/// How far the means of two neighbouring squares lie apart, in lengths of a feature.
+double contrastOfSquares(const UpsamplerTrainer& trainer) {
+    const at::Tensor features = featuresOf(trainer, *FineSquares().load(0));
+    const auto middle = [&features](std::int64_t y, std::int64_t x) {
+        return features.slice(2, y, y + 2).slice(3, x, x + 2).mean(at::IntArrayRef{2, 3});
+    };
+    return (middle(9, 9) - middle(9, 13)).norm().item<double>() /
+           features.norm(2, 1).mean().item<double>();
+}
 
 TEST(UpsamplerTrainer, AZoomedTargetTeachesDetailThatTheTokensDoNotShow) {
     const OneThread oneThread;
@@ -143,10 +159,7 @@ TEST(UpsamplerTrainer, AZoomedTargetTeachesDetailThatTheTokensDoNotShow) {
         recipe.targetZoom = zoom;
         UpsamplerTrainer trainer(recipe, backbone, toyStudent(), photos, 1, at::kCPU);
         meanOf(trainer, 60);
-        const at::Tensor features = featuresOf(trainer, *photos.load(0));
-        const at::Tensor bright = features.select(2, 10).select(2, 10); // inside one square
-        const at::Tensor dark = features.select(2, 10).select(2, 14);   // of the one beside it
-        return (bright - dark).norm().item<double>() / features.norm(2, 1).mean().item<double>();
+        return contrastOfSquares(trainer);
     };
     EXPECT_GT(contrastAfter(2), 4 * contrastAfter(1));
 }
@@ -306,6 +319,58 @@ TEST(UpsamplerTrainer, WithoutMasksThereIsNothingToMatch) {
     EXPECT_EQ(meanOf(trainer, 2).at("match"), 0);
 }
 
+TEST(UpsamplerTrainer, AClassLossTeachesFeaturesWhatTokensDoNotShow) {
+    const OneThread oneThread;
+    const PatchColors backbone;
+    const FineSquares photos;
+    for (const int stage : {1, 2}) {
+        const auto trainedWith = [&](double weight) {
+            UpsamplerRecipe recipe = wholePhotosRecipe();
+            recipe.stage = stage;
+            recipe.hrSize = 32;
+            recipe.hrWeight = 0;
+            recipe.classWeight = weight;
+            UpsamplerTrainer trainer(recipe, backbone, toyStudent(), photos, 1, at::kCPU);
+            const double first = meanOf(trainer, 1)["class"];
+            const double last = meanOf(trainer, 60)["class"];
+            // Scores begin at 0: each of 256 classes is as likely.
+            EXPECT_NEAR(first, weight * std::log(256), 1e-4) << stage;
+            EXPECT_LE(last, 0.5 * first) << stage;
+            return contrastOfSquares(trainer);
+        };
+        EXPECT_GT(trainedWith(1), 4 * trainedWith(0)) << stage;
+    }
+}
+
+TEST(UpsamplerTrainer, ClassesAreReadWhereTheWindowIs) {
+    const OneThread oneThread;
+    const PatchColors backbone;
+    const Discs photos(2);
+    UpsamplerRecipe recipe = matchingRecipe(1);
+    recipe.matchWeight = 0;
+    recipe.classWeight = 1;
+    UpsamplerTrainer trainer(recipe, backbone, toyStudent(), photos, 1, at::kCPU);
+    meanOf(trainer, 60);
+    // Were maps and windows cut out elsewhere, the disc's border could not be told to the pixel.
+    EXPECT_LT(meanOf(trainer, 8)["class"], 0.15);
+}
+
+TEST(UpsamplerTrainer, HeadsAreNotPartOfTheModel) {
+    const PatchColors backbone;
+    const Discs photos(1);
+    UpsamplerRecipe recipe = toyRecipe(1);
+    EXPECT_FALSE(UpsamplerTrainer(recipe, backbone, toyStudent(), photos, 1, at::kCPU)
+                     .state()
+                     .contains("class_heads.weight"));
+    recipe.classWeight = 1;
+    const UpsamplerTrainer trainer(recipe, backbone, toyStudent(), photos, 1, at::kCPU);
+    EXPECT_TRUE(trainer.state().contains("class_heads.weight"));
+    const std::vector<ExportedModel> models = trainer.exports();
+    ASSERT_EQ(models.size(), 1U);
+    for (const auto& [key, tensor] : models[0].tensors)
+        EXPECT_FALSE(key.starts_with("class")) << key;
+}
+
 void expectResumedEqualsUninterrupted(const UpsamplerRecipe& recipe) {
     const OneThread oneThread;
     const PatchColors backbone;
@@ -341,6 +406,14 @@ TEST(UpsamplerTrainer, AResumedStageTwoEqualsAnUninterruptedOneBitForBit) {
 TEST(UpsamplerTrainer, AResumedRunThatMatchesEqualsAnUninterruptedOneBitForBit) {
     for (const int stage : {1, 2})
         expectResumedEqualsUninterrupted(matchingRecipe(stage));
+}
+
+TEST(UpsamplerTrainer, AResumedRunThatReadsClassesEqualsAnUninterruptedOneBitForBit) {
+    for (const int stage : {1, 2}) {
+        UpsamplerRecipe recipe = matchingRecipe(stage);
+        recipe.classWeight = 1;
+        expectResumedEqualsUninterrupted(recipe);
+    }
 }
 
 TEST(UpsamplerTrainer, RefusesACheckpointOfAnotherModelAndStaysAsItWas) {
@@ -394,6 +467,10 @@ TEST(UpsamplerRecipe, ChecksSizesAgainstThePatch) {
     recipe.matchWeight = 1;
     EXPECT_TRUE(recipe.check(16));
     recipe.matchTemperature = 0;
+    EXPECT_FALSE(recipe.check(16));
+    recipe = UpsamplerRecipe::published(1, 16);
+    EXPECT_EQ(recipe.classWeight, 0);
+    recipe.classWeight = -1;
     EXPECT_FALSE(recipe.check(16));
 }
 
