@@ -3,6 +3,7 @@
 
 #include "core/base/guard.h"
 #include "core/base/number.h"
+#include "core/base/path_options.h"
 #include "core/train/batch_share.h"
 #include "core/train/photo_files.h"
 #ifndef LOFTSCOPE_COMPUTE_ONLY
@@ -13,7 +14,6 @@
 #include <ATen/ops/cat.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <limits>
 #include <map>
@@ -87,26 +87,14 @@ Result<std::unique_ptr<PhotoSource>> openClassFolder(const std::string& text,
                                 "after another colon zero=unlabelled or times=N.",
                                 text));
     };
-    std::string_view folders = text;
-    std::string_view rest;
-    if (const std::size_t colon = text.rfind(':');
-        colon != std::string::npos && text.find('=', colon) != std::string::npos) {
-        folders = folders.substr(0, colon);
-        rest = std::string_view(text).substr(colon + 1);
-    }
-    const std::size_t between = folders.find(':');
-    if (between == std::string_view::npos) return wrong();
+    const PathOptions split = splitPathOptions(text);
+    const std::size_t between = split.path.find(':');
+    if (between == std::string::npos) return wrong();
     PhotoFolderOptions options;
-    options.labels = fs::path(folders.substr(between + 1));
+    options.labels = fs::path(split.path.substr(between + 1));
     options.meaning = LabelMeaning::Classes;
     options.skip = skip;
-    if (!fs::is_directory(options.labels)) {
-        return fail(ErrorCode::NotFound,
-                    fmt::format("There is no folder '{}'.", options.labels.string()));
-    }
-    while (!rest.empty()) {
-        const std::string_view option = rest.substr(0, rest.find(','));
-        rest.remove_prefix(std::min(rest.size(), option.size() + 1));
+    for (const std::string_view option : split.options) {
         if (option == "zero=unlabelled") {
             options.meaning = LabelMeaning::ClassesButZero;
         } else if (option.starts_with("times=")) {
@@ -116,7 +104,7 @@ Result<std::unique_ptr<PhotoSource>> openClassFolder(const std::string& text,
             return wrong();
         }
     }
-    return openPhotoFolder(fs::path(folders.substr(0, between)), options);
+    return openPhotoFolder(fs::path(split.path.substr(0, between)), options);
 }
 
 } // namespace

@@ -115,9 +115,13 @@ PictureDecoder filePictureDecoder() {
 Result<std::unique_ptr<PhotoSource>> openPhotoFolder(const fs::path& folder,
                                                      const PhotoFolderOptions& options) {
     return guarded("listing training photos", [&]() -> Result<std::unique_ptr<PhotoSource>> {
-        if (!fs::is_directory(folder))
+        const auto missing = [](const fs::path& path) {
             return fail(ErrorCode::NotFound,
-                        fmt::format("There is no folder '{}'.", folder.string()));
+                        fmt::format("There is no folder '{}'.", path.string()));
+        };
+        if (!fs::is_directory(folder)) return missing(folder);
+        if (!options.labels.empty() && !fs::is_directory(options.labels))
+            return missing(options.labels);
         std::vector<FolderSource::Entry> entries;
         for (const auto& file : fs::recursive_directory_iterator(folder)) {
             if (!file.is_regular_file() || !isPicture(file.path())) continue;

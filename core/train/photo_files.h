@@ -30,7 +30,8 @@ struct PhotoFolderOptions {
 
 /// Every picture below a folder, in the order of its path. The label maps of `a/NAME.jpg` are
 /// `a/NAME.png` and `a/NAME_*.png` in the folder of label maps; where these name classes, the first
-/// of a photo says what they are. Errors: NotFound (no folder, no picture in it).
+/// of a photo says what they are. Errors: NotFound (a folder is
+/// missing, there is no picture).
 Result<std::unique_ptr<PhotoSource>> openPhotoFolder(const std::filesystem::path& folder,
                                                      const PhotoFolderOptions& options = {});
 

@@ -2,6 +2,7 @@
 #include "core/train/teacher.h"
 
 #include "core/base/number.h"
+#include "core/base/path_options.h"
 #include "core/train/normalised_pictures.h"
 
 #include <ATen/TensorOperators.h>
@@ -83,13 +84,8 @@ std::string TeacherSpec::label() const {
 
 Result<TeacherSpec> parseTeacherSpec(const std::string& text) {
     TeacherSpec spec;
-    // What follows the last colon are options if it looks like one: a path may have colons too.
-    const std::size_t colon = text.rfind(':');
-    const bool hasOptions =
-        colon != std::string::npos && text.find('=', colon) != std::string::npos;
-    spec.path = text.substr(0, hasOptions ? colon : text.size());
-    std::string_view rest =
-        hasOptions ? std::string_view(text).substr(colon + 1) : std::string_view();
+    const PathOptions split = splitPathOptions(text);
+    spec.path = split.path;
 
     const std::map<std::string_view, std::function<bool(std::string_view)>> keys{
         {"weight", [&](std::string_view value) { return readNumber(value, spec.weight); }},
@@ -116,9 +112,7 @@ Result<TeacherSpec> parseTeacherSpec(const std::string& text) {
              return value == "imagenet" || value == "half" || value == "unit";
          }},
     };
-    while (!rest.empty()) {
-        const std::string_view option = rest.substr(0, rest.find(','));
-        rest.remove_prefix(std::min(rest.size(), option.size() + 1));
+    for (const std::string_view option : split.options) {
         const std::size_t equals = option.find('=');
         const auto known = keys.find(option.substr(0, equals));
         if (known == keys.end() || equals == std::string_view::npos ||

@@ -461,7 +461,7 @@ void UpsamplerTrainer::addMatching(BatchLoss& loss, const std::vector<TrainingSa
 }
 
 void UpsamplerTrainer::addClasses(BatchLoss& loss, const std::vector<TrainingSample>& samples,
-                                  const std::vector<at::Tensor>& classes, const Rect& window,
+                                  std::int64_t size, std::int64_t shrink, const Rect& window,
                                   const at::Tensor& features) {
     if (recipe_.classWeight == 0) return;
     // Heads take part even in batches without classes: every process must hold their gradients.
@@ -469,10 +469,11 @@ void UpsamplerTrainer::addClasses(BatchLoss& loss, const std::vector<TrainingSam
     for (const auto& [name, parameter] : heads_.parameters())
         sum = sum + parameter.sum() * 0;
     for (std::size_t b = 0; b < samples.size(); ++b) {
-        if (!classes[b].defined()) continue;
+        if (!samples[b].classes.defined()) continue;
         const at::Tensor scores =
             heads_.scores(features.select(0, static_cast<std::int64_t>(b)), samples[b].classSet);
-        sum = sum + classLoss(scores, cut(classes[b], window).to(device_));
+        const at::Tensor classes = shrunkLabels(resizedLabels(samples[b].classes, size), shrink);
+        sum = sum + classLoss(scores, cut(classes, window).to(device_));
     }
     sum = sum / static_cast<double>(samples.size());
     loss.parts["class"] = sum.item<double>();
@@ -527,14 +528,11 @@ BatchLoss UpsamplerTrainer::stageOne(const std::vector<TrainingSample>& samples,
     const at::Tensor guidance = shrunk(input, shrink);
     MaskMaps masks;
     MaskMaps shown; // of the map's size
-    std::vector<at::Tensor> classes;
     for (const TrainingSample& sample : samples) {
         masks.push_back(sample.segments);
         shown.emplace_back();
         for (const at::Tensor& map : sample.segments)
             shown.back().push_back(shrunkLabels(map, shrink));
-        classes.push_back(sample.classes.defined() ? shrunkLabels(sample.classes, shrink)
-                                                   : at::Tensor());
     }
     const bool mixed = recipe_.matchWeight > 0 || recipe_.classWeight > 0;
     const Rect window = mostMixed(
@@ -572,7 +570,7 @@ BatchLoss UpsamplerTrainer::stageOne(const std::vector<TrainingSample>& samples,
     loss.parts["mask"] = mask.item<double>();
     loss.total = loss.total + mask * recipe_.maskWeight;
     addMatching(loss, samples, pictures, masks, shrink, window, features, batchIndex);
-    addClasses(loss, samples, classes, window, features);
+    addClasses(loss, samples, input.size(2), shrink, window, features);
     return loss;
 }
 
@@ -675,17 +673,13 @@ BatchLoss UpsamplerTrainer::stageTwo(const std::vector<TrainingSample>& samples,
     loss.parts["affinity"] = affinity.item<double>();
     loss.total = loss.total + affinity * recipe_.hrWeight;
     MaskMaps masks;
-    std::vector<at::Tensor> classes;
     for (const TrainingSample& sample : samples) {
         masks.emplace_back();
         for (const at::Tensor& map : sample.segments)
             masks.back().push_back(resizedLabels(map, size));
-        classes.push_back(sample.classes.defined()
-                              ? shrunkLabels(resizedLabels(sample.classes, size), shrink)
-                              : at::Tensor());
     }
     addMatching(loss, samples, small, masks, shrink, window, features, batchIndex);
-    addClasses(loss, samples, classes, window, features);
+    addClasses(loss, samples, size, shrink, window, features);
     return loss;
 }
 

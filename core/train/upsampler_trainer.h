@@ -160,11 +160,11 @@ private:
     void addMatching(BatchLoss& loss, const std::vector<TrainingSample>& samples,
                      const at::Tensor& pictures, const MaskMaps& masks, std::int64_t shrink,
                      const Rect& window, const at::Tensor& features, std::int64_t batchIndex);
-    /// Adds what it costs to read classes off the features (recipe_.classWeight). `classes`: per
-    /// sample its class map in the size of LoftUp's map, undefined where it has none.
-    void addClasses(BatchLoss& loss, const std::vector<TrainingSample>& samples,
-                    const std::vector<at::Tensor>& classes, const Rect& window,
-                    const at::Tensor& features);
+    /// Adds what it costs to read the samples' classes off the features (recipe_.classWeight).
+    /// `features`: of `window` of LoftUp's map, whose sides are `size`, the input's, divided by
+    /// `shrink`.
+    void addClasses(BatchLoss& loss, const std::vector<TrainingSample>& samples, std::int64_t size,
+                    std::int64_t shrink, const Rect& window, const at::Tensor& features);
     /// Squares of LoftUp's map of `extent`, drawn at random: where stages 0 and 1 may compute
     /// high-resolution features.
     std::vector<Rect> windowsOf(const Extent& extent, std::int64_t batchIndex,

@@ -127,6 +127,12 @@ TEST_F(PhotoFiles, AFolderOfClassMapsNamesClassesBesideMasks) {
 TEST_F(PhotoFiles, AnEmptyOrMissingFolderIsSaidToBeSo) {
     EXPECT_EQ(openPhotoFolder(folder_ / "photos").error().code, ErrorCode::NotFound);
     EXPECT_EQ(openPhotoFolder(folder_ / "nowhere").error().code, ErrorCode::NotFound);
+    writePhoto(folder_ / "photos" / "b.png", 10);
+    EXPECT_TRUE(openPhotoFolder(folder_ / "photos"));
+    const auto unlabelled =
+        openPhotoFolder(folder_ / "photos", {folder_ / "no_labels", LabelMeaning::Segments, {}});
+    ASSERT_FALSE(unlabelled);
+    EXPECT_NE(unlabelled.error().message.find("no_labels"), std::string::npos);
 }
 
 TEST_F(PhotoFiles, APackOfEncodedPhotosIsDecoded) {
