@@ -266,7 +266,7 @@ Result<void> runSetting(const Options& options, const Bench& bench, const std::s
 }
 
 Result<void> run(const Options& options, CommandContext& context) {
-    LOFTSCOPE_TRY(const c10::Device device, computeDevice(context.options));
+    LOFTSCOPE_TRY(const c10::Device device, computeDevice(context));
     std::optional<LoadedBackbone> backbone;
     if (!options.backbone.empty()) {
         LOFTSCOPE_TRY(LoadedBackbone loaded, loadBackbone(options.backbone, device));

@@ -2,6 +2,7 @@
 #include "app/command.h"
 
 #include "core/base/guard.h"
+#include "core/kernel/processor.h"
 #include "core/upsample/precision.h"
 
 #include <ATen/Parallel.h>
@@ -84,6 +85,13 @@ private:
 void CommandContext::warn(const std::string& sentence) const {
     std::fprintf(stderr, "%sloftscope: note: %s\n", isatty(STDERR_FILENO) != 0 ? "\r\033[K" : "",
                  sentence.c_str());
+}
+
+void CommandContext::warnOfEmulation(const c10::Device& device) const {
+    if (options.precision == "bf16" && device.is_cpu() && emulatesBf16()) {
+        warn("This processor has no bf16 instructions (AVX512-BF16): bf16 is slower than fp32 "
+             "here, and less exact.");
+    }
 }
 
 CommandLine::CommandLine()

@@ -7,6 +7,7 @@
 #include "core/base/run_context.h"
 
 #include <CLI/CLI.hpp>
+#include <c10/core/Device.h>
 #include <nlohmann/json.hpp>
 
 #include <functional>
@@ -37,6 +38,8 @@ struct CommandContext {
 
     /// A sentence on stderr that does not stop the command.
     void warn(const std::string& sentence) const;
+    /// One of these where `device` has the precision only by way of another.
+    void warnOfEmulation(const c10::Device& device) const;
 };
 
 using CommandBody = std::function<Result<void>(CommandContext&)>;

@@ -48,7 +48,7 @@ void addEvalOptions(CLI::App& command, EvalOptions& options, const std::string& 
 
 Result<EvaluatedModels> loadModels(const EvalOptions& options, CommandContext& context) {
     EvaluatedModels models;
-    LOFTSCOPE_TRY(models.device, computeDevice(context.options));
+    LOFTSCOPE_TRY(models.device, computeDevice(context));
     LOFTSCOPE_TRY(models.methods, evaluatedMethods(options.upsamplers, models.device,
                                                    precisionOf(context.options), context.run));
     LOFTSCOPE_TRY(models.backbone, loadBackbone(options.backbone, models.device, {}, context.run));

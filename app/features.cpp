@@ -28,7 +28,7 @@ Result<void> run(const Options& options, CommandContext& context) {
         return fail(ErrorCode::InvalidArgument, "Give --backbone and --image.");
 
     LOFTSCOPE_CHECK(requireFullPrecision(context.options));
-    LOFTSCOPE_TRY(const c10::Device device, computeDevice(context.options));
+    LOFTSCOPE_TRY(const c10::Device device, computeDevice(context));
     LOFTSCOPE_TRY(const SceneRequest request, sceneRequest(options.scene, device));
     LOFTSCOPE_TRY(const Scene scene, makeScene(request, context.run));
     reportScene(scene, context);

@@ -64,7 +64,7 @@ void endWithoutDisplay(QtMsgType type, const QMessageLogContext& /*context*/,
 Result<WindowOptions> windowOptions(const Options& options, const CommandContext& context) {
     WindowOptions window;
     EngineOptions& engine = window.workspace.engine;
-    LOFTSCOPE_TRY(const c10::Device device, computeDevice(context.options));
+    LOFTSCOPE_TRY(const c10::Device device, computeDevice(context));
     engine.device = device.str();
     engine.precision = context.options.precision;
     window.workspace.inputSize = options.inputSize;

@@ -144,7 +144,7 @@ Result<FigurePlan> planOf(const Options& options, const std::vector<std::string>
 }
 
 Result<Work> prepare(const Options& options, CommandContext& context) {
-    LOFTSCOPE_TRY(const c10::Device device, computeDevice(context.options));
+    LOFTSCOPE_TRY(const c10::Device device, computeDevice(context));
     Work work;
     LOFTSCOPE_TRY(work.scene, sceneRequest(options.scene, device));
     work.comparison.tile = options.tile;

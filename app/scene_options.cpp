@@ -150,13 +150,15 @@ void addFieldOptions(CLI::App& command, SceneOptions& scene, MethodOptions& meth
     addBackboneOptions(command, scene, "--input-size");
 }
 
-Result<c10::Device> computeDevice(const CommonOptions& options) {
+Result<c10::Device> computeDevice(const CommandContext& context) {
+    const CommonOptions& options = context.options;
     LOFTSCOPE_TRY(const c10::Device device, deviceNamed(options.device));
     if (needsGpu(precisionOf(options)) && device.is_cpu()) {
         return fail(ErrorCode::Unsupported,
                     fmt::format("Precision {} needs a GPU: use --precision bf16 or fp32.",
                                 options.precision));
     }
+    context.warnOfEmulation(device);
     return device;
 }
 
@@ -197,7 +199,7 @@ Result<SceneRequest> sceneRequest(const SceneOptions& options, c10::Device devic
 
 Result<FieldOfScene> makeField(const SceneOptions& options, const MethodOptions& method,
                                CommandContext& context) {
-    LOFTSCOPE_TRY(const c10::Device device, computeDevice(context.options));
+    LOFTSCOPE_TRY(const c10::Device device, computeDevice(context));
     LOFTSCOPE_TRY(const SceneRequest request, sceneRequest(options, device));
     FieldOfScene result;
     result.tile = method.tile > 0 ? method.tile : usualTile(device);

@@ -50,7 +50,7 @@ void addFieldOptions(CLI::App& command, SceneOptions& scene, MethodOptions& meth
 
 Result<SceneRequest> sceneRequest(const SceneOptions& options, c10::Device device);
 /// The device that --device names. Errors: Unsupported (no such device; tf32 or fp16 on a CPU).
-Result<c10::Device> computeDevice(const CommonOptions& options);
+Result<c10::Device> computeDevice(const CommandContext& context);
 /// What --precision says upsamplers shall compute in.
 Precision precisionOf(const CommonOptions& options);
 /// For commands without an upsampler: backbones compute in fp32 only.

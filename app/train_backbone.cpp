@@ -107,7 +107,7 @@ Result<void> trainBackbone(const BackboneOptions& options, CommandContext& conte
         LOFTSCOPE_TRY(TeacherSpec spec, parseTeacherSpec(text));
         specs.push_back(std::move(spec));
     }
-    LOFTSCOPE_TRY(const TrainingPlace place, trainingPlace(context.options, options.schedule));
+    LOFTSCOPE_TRY(const TrainingPlace place, trainingPlace(context, options.schedule));
     LOFTSCOPE_TRY(TrainableVit student, studentFor(options, place.device));
     LOFTSCOPE_TRY(const BackboneRecipe recipe,
                   recipeFrom(options, place.arithmetic, student.spec().patch));

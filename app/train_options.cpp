@@ -212,7 +212,9 @@ void declareSchedule(CLI::App& command, ScheduleOptions& options) {
 #endif
 }
 
-Result<TrainingPlace> trainingPlace(const CommonOptions& options, const ScheduleOptions& schedule) {
+Result<TrainingPlace> trainingPlace(const CommandContext& context,
+                                    const ScheduleOptions& schedule) {
+    const CommonOptions& options = context.options;
     if (options.precision != "fp32" && options.precision != "bf16") {
         return fail(ErrorCode::InvalidArgument,
                     fmt::format("Training in {} is not supported: use --precision bf16 or fp32.",
@@ -228,6 +230,7 @@ Result<TrainingPlace> trainingPlace(const CommonOptions& options, const Schedule
     if (launch.size > 1 && place.device.is_cuda() && !options.device.starts_with("cuda:")) {
         LOFTSCOPE_TRY(place.device, deviceNamed(fmt::format("cuda:{}", launch.localRank)));
     }
+    if (launch.rank == 0) context.warnOfEmulation(place.device);
     LOFTSCOPE_TRY(place.group, ProcessGroup::join(launch, place.device));
     return place;
 }

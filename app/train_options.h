@@ -62,7 +62,7 @@ struct TrainingPlace {
 /// or cuda, each takes the GPU of its local rank. `batches`: those of a step, to be shared out.
 /// Errors: InvalidArgument (tf32, fp16, variables, batches), those of deviceNamed and
 /// ProcessGroup::join.
-Result<TrainingPlace> trainingPlace(const CommonOptions& options, const ScheduleOptions& schedule);
+Result<TrainingPlace> trainingPlace(const CommandContext& context, const ScheduleOptions& schedule);
 
 /// What previews show: some photos of the data as they are, cut to one size, and how the row of
 /// panes of one is drawn (3 x H x W, 0..1).

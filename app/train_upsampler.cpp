@@ -45,6 +45,8 @@ struct UpsamplerOptions {
     double hrWeight = -1;
     double matchWeight = 0;
     std::int64_t matchRadius = 12;
+    std::int64_t matchSide = 32;
+    double movingMasks = 0;
     double matchTemperature = 0.02;
     double classWeight = 0;
     double colorJitter = 0.2;
@@ -84,6 +86,8 @@ Result<UpsamplerRecipe> recipeFrom(const UpsamplerOptions& options, at::ScalarTy
     if (options.hrWeight >= 0) recipe.hrWeight = options.hrWeight;
     recipe.matchWeight = options.matchWeight;
     recipe.matchRadius = options.matchRadius;
+    recipe.matchSide = options.matchSide;
+    recipe.movingMasks = options.movingMasks;
     recipe.matchTemperature = options.matchTemperature;
     recipe.classWeight = options.classWeight;
     recipe.augmentation.colorJitter = options.colorJitter;
@@ -142,7 +146,7 @@ Result<TrainableLoftUp> studentFor(const UpsamplerOptions& options, const Backbo
 
 Result<void> trainUpsampler(const UpsamplerOptions& options, CommandContext& context) {
     keepFreedMemory();
-    LOFTSCOPE_TRY(const TrainingPlace place, trainingPlace(context.options, options.schedule));
+    LOFTSCOPE_TRY(const TrainingPlace place, trainingPlace(context, options.schedule));
     const c10::Device device = place.device;
     LOFTSCOPE_TRY(const LoadedBackbone backbone, loadBackbone(options.backbone, device));
     for (const std::string& warning : backbone.warnings)
@@ -347,6 +351,19 @@ CommandBody addTrainUpsampler(CLI::App& train) {
                      "How far around its place a pixel looks for its mask, in pixels of the map")
         ->capture_default_str()
         ->check(positive)
+        ->group("Recipe");
+    upsampler
+        ->add_option("--match-side", options->matchSide,
+                     "Side of the square of pixels that look for their masks, in pixels of the map")
+        ->capture_default_str()
+        ->check(positive)
+        ->group("Recipe");
+    upsampler
+        ->add_option("--moving-masks", options->movingMasks,
+                     "Share of the moved views in which one mask moves on its own, in front of the "
+                     "rest; 0: the whole photo moves as one")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 1.0))
         ->group("Recipe");
     upsampler
         ->add_option("--match-temperature", options->matchTemperature,

@@ -20,4 +20,8 @@ namespace loftscope {
 /// environment variable LOFTSCOPE_PLAIN=1.
 bool hasBf16Products();
 
+/// Whether bf16 has to be made up of other instructions here, so that it is slower than fp32: an
+/// x86 processor without AVX512-BF16. Of other kinds nothing is known.
+bool emulatesBf16();
+
 } // namespace loftscope

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/train/losses.h"
 
+#include "core/upsample/picture_rects.h"
+#include "core/upsample/tiles.h"
+
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
@@ -94,13 +97,33 @@ at::Tensor affinityLoss(const at::Tensor& first, const at::Tensor& second, doubl
     return sum / static_cast<double>(a.size(0) * positions * positions);
 }
 
-at::Tensor matchingLoss(const MaskedFeatures& view, const MaskedFeatures& photo, const Pixel& place,
-                        std::int64_t radius, double temperature) {
+namespace {
+
+/// Side of the squares of pixels that look together: the smaller, the fewer pixels out of their
+/// reach are multiplied with them; the larger, the longer the products.
+constexpr std::int64_t lookingSide = 16;
+
+/// C x h x w, every pixel's features of unit length.
+at::Tensor unitPixels(const at::Tensor& map) {
+    return map / at::linalg_vector_norm(map, 2, at::IntArrayRef{0}, true).clamp_min(1e-12);
+}
+
+at::Tensor cut(const at::Tensor& map, const Rect& rect) {
+    return map.slice(-2, rect.y, rect.bottom()).slice(-1, rect.x, rect.right());
+}
+
+MaskedFeatures cut(const MaskedFeatures& map, const Rect& rect) {
+    return {cut(map.features, rect), cut(map.labels, rect)};
+}
+
+/// matchingLoss for features of unit length, as a sum.
+at::Tensor missedMasks(const MaskedFeatures& view, const MaskedFeatures& photo, const Pixel& place,
+                       std::int64_t radius, double temperature) {
     constexpr double never = -1e4; // in place of -infinity, whose gradients are not numbers
-    const at::Tensor queries = unitPositions(view.features.unsqueeze(0), 0)[0];
-    const at::Tensor candidates = unitPositions(photo.features.unsqueeze(0), 0)[0];
-    const std::int64_t looking = queries.size(0);
-    const std::int64_t seen = candidates.size(0);
+    const at::Tensor queries = view.features.flatten(1);
+    const at::Tensor candidates = photo.features.flatten(1);
+    const std::int64_t looking = queries.size(1);
+    const std::int64_t seen = candidates.size(1);
 
     const auto near = [&](std::int64_t axis, std::int64_t first) {
         const auto line = [&](const at::Tensor& labels) {
@@ -121,11 +144,30 @@ at::Tensor matchingLoss(const MaskedFeatures& view, const MaskedFeatures& photo,
     const at::Tensor decides = same.any(1) & (reached & ~same).any(1);
 
     const at::Tensor similarity =
-        (at::matmul(queries, candidates.t()) / temperature).masked_fill(~reached, never);
+        (at::matmul(queries.t(), candidates) / temperature).masked_fill(~reached, never);
     const at::Tensor missed =
         at::logsumexp(similarity, at::IntArrayRef{1}) -
         at::logsumexp(similarity.masked_fill(~same, never), at::IntArrayRef{1});
-    return missed.masked_fill(~decides, 0).sum() / static_cast<double>(looking);
+    return missed.masked_fill(~decides, 0).sum();
+}
+
+} // namespace
+
+at::Tensor matchingLoss(const MaskedFeatures& view, const MaskedFeatures& photo, const Pixel& place,
+                        std::int64_t radius, double temperature) {
+    const MaskedFeatures looking{unitPixels(view.features), view.labels};
+    const MaskedFeatures seen{unitPixels(photo.features), photo.labels};
+    const Extent extent{photo.labels.size(0), photo.labels.size(1)};
+    at::Tensor sum = at::zeros({}, view.features.options());
+    for (const Rect& square :
+         tilesOf(wholeOf({view.labels.size(0), view.labels.size(1)}), lookingSide)) {
+        const Rect there{place.x + square.x, place.y + square.y, square.width, square.height};
+        const Rect reach = grown(there, radius, extent);
+        if (reach.width <= 0 || reach.height <= 0) continue;
+        sum = sum + missedMasks(cut(looking, square), cut(seen, reach),
+                                {there.x - reach.x, there.y - reach.y}, radius, temperature);
+    }
+    return sum / static_cast<double>(view.labels.numel());
 }
 
 } // namespace loftscope

@@ -9,11 +9,20 @@
 
 namespace loftscope {
 
-struct MovedView {
+struct Motion {
     double zoom = 1;   ///< above 1: the view shows less, larger
     double angle = 0;  ///< radians
     double shiftX = 0; ///< of the view's centre, in shares of half the picture's width
     double shiftY = 0;
+};
+
+struct MovedView {
+    Motion motion;
+    /// H x W, bool: pixels of the picture that move otherwise, in front of the rest; undefined:
+    /// none. Where they were and nothing covers them they stay visible, moved like the rest: the
+    /// picture does not tell what is behind.
+    at::Tensor mask;
+    Motion maskMotion;
     double brightness = 1;
     double contrast = 1;
     double saturation = 1;
@@ -29,6 +38,12 @@ struct MovedViewRange {
 };
 
 MovedView sampleMovedView(const MovedViewRange& range, CounterRandom& random);
+
+/// Lets one mask of `labels` (H x W, as in segmentRefine) move on its own, as an object does before
+/// its background. Masks are drawn by their area; one that takes less than a hundredth or more than
+/// four tenths of the picture stays, and where eight draws find no other, so does everything.
+void sampleMovingMask(MovedView& view, const at::Tensor& labels, const MovedViewRange& range,
+                      CounterRandom& random);
 
 /// `picture`: 3 x H x W in 0..1; so is the result. Beyond the border it is mirrored. `random`
 /// makes the noise.

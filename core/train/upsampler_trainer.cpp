@@ -98,9 +98,11 @@ Result<void> UpsamplerRecipe::check(std::int64_t patch) const {
     }
     if (mapShrinks.empty()) return wrong("Give at least one --map-shrink.");
     if (classWeight < 0) return wrong("A class loss needs a weight of at least 0.");
-    if (matchWeight < 0 || matchRadius < 1 || matchSide < 1 || !(matchTemperature > 0)) {
+    if (matchWeight < 0 || matchRadius < 1 || matchSide < 1 || !(matchTemperature > 0) ||
+        movingMasks < 0 || movingMasks > 1) {
         return wrong("A matching loss needs a weight of at least 0, a radius and a side of at "
-                     "least one pixel and a temperature above 0.");
+                     "least one pixel, a temperature above 0 and a share of moving masks of 0 to "
+                     "1.");
     }
     return {};
 }
@@ -121,6 +123,7 @@ std::string UpsamplerRecipe::describe() const {
                               "moved=zoom:{},angle:{},shift:{},color:{},noise:{}",
                               matchWeight, matchRadius, matchSide, matchTemperature, movedView.zoom,
                               movedView.angle, movedView.shift, movedView.color, movedView.noise);
+        if (movingMasks > 0) extras += fmt::format(" moving_masks={}", movingMasks);
     }
     if (classWeight > 0) extras += fmt::format(" class={}", classWeight);
     return fmt::format(
@@ -419,7 +422,9 @@ void UpsamplerTrainer::addMatching(BatchLoss& loss, const std::vector<TrainingSa
     for (std::size_t b = 0; b < samples.size(); ++b) {
         CounterRandom random(recipe_.seed, RandomPurpose::MovedView,
                              static_cast<std::uint64_t>(samples[b].index));
-        const MovedView view = sampleMovedView(recipe_.movedView, random);
+        MovedView view = sampleMovedView(recipe_.movedView, random);
+        if (recipe_.movingMasks > 0 && !masks[b].empty() && random.chance(recipe_.movingMasks))
+            sampleMovingMask(view, random.oneOf(masks[b]), recipe_.movedView, random);
         views.push_back(
             movedPicture(pictures.select(0, static_cast<std::int64_t>(b)), view, random));
         shown.emplace_back();

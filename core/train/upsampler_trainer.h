@@ -92,6 +92,7 @@ struct UpsamplerRecipe {
     std::int64_t matchSide = 32;    ///< of the square of pixels that look, the same
     double matchTemperature = 0.02; ///< at 0.1 nothing is gained (docs/experiments.md)
     MovedViewRange movedView;
+    double movingMasks = 0; ///< share of the views in which a mask moves on its own
 
     /// Stages 1 and 2, not published: of classLoss, for photos whose maps name classes. A linear
     /// head per set of classes reads them off every pixel's feature; heads are thrown away. 0: left

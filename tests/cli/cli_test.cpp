@@ -4,6 +4,7 @@
 #include "core/image/clip.h"
 #include "core/image/decode.h"
 #include "core/image/encode.h"
+#include "core/kernel/processor.h"
 #include "core/session/session_file.h"
 #include "core/weights/tensor_file.h"
 #include "core/weights/tensor_sink.h"
@@ -657,6 +658,18 @@ TEST_F(CommandLineTest, PrecisionsThatAreNotThereAreRefused) {
     expectRefusal(runProgram({"features", "--backbone", "x.pth", "--image", "x.png", "--precision",
                               "bf16", "-o", path("x.npy")}),
                   1, "leave out --precision");
+}
+
+TEST_F(CommandLineTest, SaysWhereBf16IsSlowerThanFp32) {
+    for (const std::string precision : {"fp32", "bf16"}) {
+        const auto run =
+            runProgram(with(loftupArguments("upsample", "loftup_tiny.square"),
+                            {"--device", "cpu", "--precision", precision, "-o", path("x.npy")}));
+        ASSERT_EQ(run.exitCode, 0) << run.err;
+        EXPECT_EQ(run.err.find("note: This processor has no bf16 instructions") != run.err.npos,
+                  precision == "bf16" && emulatesBf16())
+            << precision << ": " << run.err;
+    }
 }
 
 TEST_F(CommandLineTest, BenchTimesTheStagesOfEverySizeAndMethod) {

@@ -228,6 +228,30 @@ TEST(MatchingLoss, EqualsALoopOverPixels) {
                 sum / 12, 1e-5);
 }
 
+TEST(MatchingLoss, OfALargeViewIsTheMeanOfItsParts) {
+    const at::Tensor labels = at::empty({44, 40})
+                                  .uniform_(0, 2.999, at::make_generator<at::CPUGeneratorImpl>(8))
+                                  .to(at::kLong) -
+                              1;
+    const MaskedFeatures photo{gaussian({5, 44, 40}, 1), labels};
+    const MaskedFeatures view{gaussian({5, 36, 35}, 2), labels.slice(0, 4, 40).slice(1, 2, 37)};
+    constexpr std::int64_t radius = 6;
+    const double whole = matchingLoss(view, photo, {2, 4}, radius, 0.3).item<double>();
+    double sum = 0;
+    for (std::int64_t y = 0; y < 36; y += 4) {
+        for (std::int64_t x = 0; x < 35; x += 5) {
+            const auto part = [&](const at::Tensor& map) {
+                return map.slice(-2, y, y + 4).slice(-1, x, x + 5);
+            };
+            sum += 20 * matchingLoss({part(view.features), part(view.labels)}, photo,
+                                     {2 + x, 4 + y}, radius, 0.3)
+                            .item<double>();
+        }
+    }
+    EXPECT_GT(whole, 0.1);
+    EXPECT_NEAR(whole, sum / (36 * 35), 1e-5);
+}
+
 TEST(MatchingLoss, GradientMatchesFiniteDifferences) {
     const at::Tensor labels = longs({0, 0, 1, 1, 2, 2, -1, 0, 1, 1, 0, 2}, {3, 4});
     const at::Tensor photo = gaussian({4, 3, 4}, 5, at::kDouble);

@@ -33,8 +33,8 @@ TEST(MovedView, ThatDoesNotMoveIsThePictureItself) {
 TEST(MovedView, AShiftShowsWhatLiesToTheRightAndBelow) {
     const at::Tensor labels = at::arange(12 * 20, at::kLong).view({12, 20});
     MovedView view;
-    view.shiftX = 4 / 10.0; // of half the width: 4 pixels
-    view.shiftY = 3 / 6.0;  // 3 pixels
+    view.motion.shiftX = 4 / 10.0; // of half the width: 4 pixels
+    view.motion.shiftY = 3 / 6.0;  // 3 pixels
     const at::Tensor moved = movedLabels(labels, view);
     EXPECT_TRUE(moved.slice(0, 0, 9).slice(1, 0, 16).equal(labels.slice(0, 3).slice(1, 4)));
 }
@@ -45,7 +45,7 @@ TEST(MovedView, AQuarterTurnOfAWidePictureKeepsPixelsSquare) {
     labels.slice(0, 10, 11).slice(1, 14, 27).fill_(1); // 6 to either side
     labels.slice(0, 7, 14).slice(1, 20, 21).fill_(2);  // 3 to either side
     MovedView view;
-    view.angle = std::numbers::pi / 2;
+    view.motion.angle = std::numbers::pi / 2;
     const at::Tensor moved = movedLabels(labels, view);
     EXPECT_EQ(moved.eq(1).sum().item<std::int64_t>(), 12);
     EXPECT_EQ(moved.select(1, 20).eq(1).sum().item<std::int64_t>(), 12);
@@ -58,7 +58,7 @@ TEST(MovedView, AZoomShowsThingsLarger) {
     at::Tensor labels = at::zeros({40, 40}, at::kLong);
     labels.slice(0, 15, 25).slice(1, 15, 25).fill_(1);
     MovedView view;
-    view.zoom = 2;
+    view.motion.zoom = 2;
     EXPECT_EQ(movedLabels(labels, view).sum().item<std::int64_t>(), 4 * 100);
 }
 
@@ -77,6 +77,44 @@ TEST(MovedView, MovesPictureAndMasksAlike) {
         const at::Tensor bright = seen.gt(seen.min() + (seen.max() - seen.min()) / 2);
         EXPECT_LT(bright.ne(inside).to(at::kFloat).mean().item<double>(), 0.01) << i;
     }
+}
+
+TEST(MovedView, AMaskThatMovesOnItsOwnCoversWhatIsBehindIt) {
+    at::Tensor labels = at::zeros({20, 40}, at::kLong);
+    labels.slice(1, 30).fill_(2);
+    labels.slice(0, 5, 10).slice(1, 10, 20).fill_(1);
+    MovedView view;
+    view.mask = labels.eq(1);
+    view.maskMotion.shiftX = -14 / 20.0; // shows what lies 14 pixels to the left: moves right
+    at::Tensor expected = labels.clone();
+    expected.slice(0, 5, 10).slice(1, 24, 34).fill_(1);
+    EXPECT_TRUE(movedLabels(labels, view).equal(expected));
+
+    const at::Tensor picture = at::stack({labels, labels, labels}).to(at::kFloat) * 0.4;
+    EXPECT_LT(largest(movedPicture(picture, view, noise())[1] - expected * 0.4), 1e-5);
+}
+
+TEST(MovedView, AnObjectMovesOnItsOwnButNeitherItsBackgroundNorASpeck) {
+    at::Tensor labels = at::zeros({40, 40}, at::kLong);
+    labels.slice(0, 10, 20).slice(1, 10, 30).fill_(1);
+    labels.slice(0, 0, 2).slice(1, 0, 2).fill_(2);
+    labels.slice(0, 30).fill_(-1);
+    int moving = 0;
+    for (std::uint64_t i = 0; i < 50; ++i) {
+        CounterRandom random(4, RandomPurpose::MovedView, i);
+        MovedView view;
+        sampleMovingMask(view, labels, {}, random);
+        if (!view.mask.defined()) continue;
+        ++moving;
+        EXPECT_TRUE(view.mask.equal(labels.eq(1)));
+        EXPECT_NE(view.maskMotion.angle, 0);
+    }
+    EXPECT_GT(moving, 25); // one pixel in eight is the object's, eight are drawn
+
+    CounterRandom random = noise();
+    MovedView still;
+    sampleMovingMask(still, at::zeros({8, 8}, at::kLong), {}, random);
+    EXPECT_FALSE(still.mask.defined());
 }
 
 TEST(MovedView, LightAndNoiseFollowTheirNumbers) {

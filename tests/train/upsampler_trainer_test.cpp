@@ -309,11 +309,29 @@ TEST(UpsamplerTrainer, MatchingTeachesPixelsToFindTheirMaskInAMovedView) {
     }
 }
 
+TEST(UpsamplerTrainer, MasksThatMoveOnTheirOwnChangeWhatIsToBeFoundAgainAlone) {
+    const OneThread oneThread;
+    const PatchColors backbone;
+    const Discs photos(3);
+    const auto firstStep = [&](double share) {
+        UpsamplerRecipe recipe = matchingRecipe(1);
+        recipe.movingMasks = share;
+        UpsamplerTrainer trainer(recipe, backbone, toyStudent(), photos, 1, at::kCPU);
+        return meanOf(trainer, 1);
+    };
+    LossReport still = firstStep(0);
+    LossReport moving = firstStep(1);
+    EXPECT_GT(std::abs(moving.at("match") - still.at("match")), 1e-3);
+    for (const char* part : {"mask", "reconstruction", "tv"})
+        EXPECT_EQ(moving.at(part), still.at(part)) << part;
+}
+
 TEST(UpsamplerTrainer, WithoutMasksThereIsNothingToMatch) {
     const OneThread oneThread;
     const PatchColors backbone;
     const Discs photos(1);
     UpsamplerRecipe recipe = matchingRecipe(1);
+    recipe.movingMasks = 1;
     recipe.augmentation.masks = false;
     UpsamplerTrainer trainer(recipe, backbone, toyStudent(), photos, 1, at::kCPU);
     EXPECT_EQ(meanOf(trainer, 2).at("match"), 0);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clips in the window: a slider over frames, one basis for all of them.
+#include "core/kernel/processor.h"
 #include "tests/window/window_fixture.h"
 #include "ui/window/clip_bar.h"
 
 #include <QCheckBox>
+#include <QLabel>
 #include <QSlider>
 
 namespace loftscope {
@@ -100,6 +102,10 @@ TEST_F(ClipWindowTest, BfloatIsSaidOnThePane) {
     EXPECT_THAT(contentOf("features", "bilinear").details.toStdString(),
                 ::testing::Not(HasSubstr("bf16")));
     EXPECT_TRUE(contentOf("features", "loftup").map->complete());
+    const auto* result = window->findChild<QLabel*>("computeResult");
+    ASSERT_NE(result, nullptr);
+    EXPECT_EQ(result->text().contains("no bf16 instructions"), emulatesBf16())
+        << result->text().toStdString();
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ui/window/compute_panel.h"
 
+#include "core/kernel/processor.h"
 #include "ui/window/size_text.h"
 
 #include <QComboBox>
@@ -54,6 +55,7 @@ ComputePanel::ComputePanel(PaneModel* model, const QStringList& devices, QWidget
     precision_->setAccessibleName(tr("Precision"));
     precision_->setToolTip(tr("Arithmetic of upsamplers with a checkpoint: fp32 as the reference, "
                               "the others quicker and rounded; panes say which"));
+    result_->setObjectName("computeResult");
     result_->setWordWrap(true);
     result_->setTextInteractionFlags(Qt::TextSelectableByMouse);
     auto* form = new QFormLayout;
@@ -112,13 +114,19 @@ void ComputePanel::follow() {
 void ComputePanel::showResult() {
     if (!features_) {
         result_->setText(tr("Sizes are rounded to whole patches; the photo keeps its shape."));
-        return;
+    } else {
+        result_->setText(tr("Now: input %1, %2 patch tokens, output %3 px.")
+                             .arg(sizeText(features_->input),
+                                  sizeText({features_->input.height / features_->patch,
+                                            features_->input.width / features_->patch}),
+                                  sizeText(features_->output)));
     }
-    result_->setText(tr("Now: input %1, %2 patch tokens, output %3 px.")
-                         .arg(sizeText(features_->input),
-                              sizeText({features_->input.height / features_->patch,
-                                        features_->input.width / features_->patch}),
-                              sizeText(features_->output)));
+    if (precision_->currentText() == "bf16" && device_->currentText() == "cpu" && emulatesBf16()) {
+        result_->setText(
+            result_->text() + ' ' +
+            tr("This processor has no bf16 instructions (AVX512-BF16): fp32 is quicker "
+               "here."));
+    }
 }
 
 } // namespace loftscope
