@@ -20,7 +20,8 @@ struct MovedView {
     Motion motion;
     /// H x W, bool: pixels of the picture that move otherwise, in front of the rest; undefined:
     /// none. Where they were and nothing covers them they stay visible, moved like the rest: the
-    /// picture does not tell what is behind.
+    /// picture does not tell what is behind. Beyond the border the mask is mirrored like the
+    /// picture.
     at::Tensor mask;
     Motion maskMotion;
     double brightness = 1;
