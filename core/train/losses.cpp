@@ -108,10 +108,6 @@ at::Tensor unitPixels(const at::Tensor& map) {
     return map / at::linalg_vector_norm(map, 2, at::IntArrayRef{0}, true).clamp_min(1e-12);
 }
 
-at::Tensor cut(const at::Tensor& map, const Rect& rect) {
-    return map.slice(-2, rect.y, rect.bottom()).slice(-1, rect.x, rect.right());
-}
-
 MaskedFeatures cut(const MaskedFeatures& map, const Rect& rect) {
     return {cut(map.features, rect), cut(map.labels, rect)};
 }

@@ -263,11 +263,6 @@ at::Tensor shrunkLabels(const at::Tensor& labels, std::int64_t shrink) {
     return labels.slice(0, shrink / 2, {}, shrink).slice(1, shrink / 2, {}, shrink);
 }
 
-/// The pixels of `rect`; rows and columns are the last two dimensions.
-at::Tensor cut(const at::Tensor& map, const Rect& rect) {
-    return map.narrow(-2, rect.y, rect.height).narrow(-1, rect.x, rect.width);
-}
-
 /// H x W label maps with sides of `side`: nearest pixels.
 at::Tensor resizedLabels(const at::Tensor& labels, std::int64_t side) {
     if (labels.size(0) == side && labels.size(1) == side) return labels;
@@ -440,24 +435,20 @@ void UpsamplerTrainer::addMatching(BatchLoss& loss, const std::vector<TrainingSa
     const Rect looking = mostMixed(
         squaresIn(inset(window, recipe_.matchRadius), recipe_.matchSide, 1, mixedDraws, random),
         shownByView);
-    // In the window's own pixels: those that look, and all that they can see.
-    const Rect own{looking.x - window.x, looking.y - window.y, looking.width, looking.height};
-    const Rect reach = grown(own, recipe_.matchRadius, {window.height, window.width});
     const at::Tensor input = normalised(at::stack(views));
     const at::Tensor found =
         student_.forward(lowResolution(input), shrunk(input, shrink), recipe_.pass, looking);
-    const at::Tensor reachable = cut(features, reach);
     at::Tensor match = at::zeros({}, features.options());
     std::int64_t maps = 0;
     for (std::size_t b = 0; b < samples.size(); ++b) {
         const auto index = static_cast<std::int64_t>(b);
         for (std::size_t k = 0; k < masks[b].size(); ++k, ++maps) {
-            match = match + matchingLoss({found.select(0, index),
-                                          cut(shownByView[b][k], looking).to(device_)},
-                                         {reachable.select(0, index),
-                                          cut(cut(shown[b][k], window), reach).to(device_)},
-                                         {own.x - reach.x, own.y - reach.y}, recipe_.matchRadius,
-                                         recipe_.matchTemperature);
+            match =
+                match +
+                matchingLoss({found.select(0, index), cut(shownByView[b][k], looking).to(device_)},
+                             {features.select(0, index), cut(shown[b][k], window).to(device_)},
+                             {looking.x - window.x, looking.y - window.y}, recipe_.matchRadius,
+                             recipe_.matchTemperature);
         }
     }
     match = match / static_cast<double>(std::max<std::int64_t>(1, maps));

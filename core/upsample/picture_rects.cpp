@@ -24,6 +24,10 @@ Rect atLeast(const Rect& rect, std::int64_t side, const Extent& extent) {
     return {x, y, width, height};
 }
 
+at::Tensor cut(const at::Tensor& map, const Rect& rect) {
+    return map.narrow(-2, rect.y, rect.height).narrow(-1, rect.x, rect.width);
+}
+
 at::Tensor cropped(const at::Tensor& picture, const Rect& outer, const Rect& inner) {
     return picture.slice(2, inner.y - outer.y, inner.bottom() - outer.y)
         .slice(3, inner.x - outer.x, inner.right() - outer.x);

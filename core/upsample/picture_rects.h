@@ -20,6 +20,9 @@ Rect grown(const Rect& rect, std::int64_t margin, const Extent& extent);
 /// `rect` grown to at least `side` pixels on each side where the picture has them.
 Rect atLeast(const Rect& rect, std::int64_t side, const Extent& extent);
 
+/// The pixels of `rect`; rows and columns are the last two dimensions. Shares memory.
+at::Tensor cut(const at::Tensor& map, const Rect& rect);
+
 /// The part `inner` of a 1 x C x h x w picture that shows `outer`.
 at::Tensor cropped(const at::Tensor& picture, const Rect& outer, const Rect& inner);
 

@@ -112,21 +112,19 @@ void ComputePanel::follow() {
 }
 
 void ComputePanel::showResult() {
-    if (!features_) {
-        result_->setText(tr("Sizes are rounded to whole patches; the photo keeps its shape."));
-    } else {
-        result_->setText(tr("Now: input %1, %2 patch tokens, output %3 px.")
-                             .arg(sizeText(features_->input),
-                                  sizeText({features_->input.height / features_->patch,
-                                            features_->input.width / features_->patch}),
-                                  sizeText(features_->output)));
+    QString text = tr("Sizes are rounded to whole patches; the photo keeps its shape.");
+    if (features_) {
+        text = tr("Now: input %1, %2 patch tokens, output %3 px.")
+                   .arg(sizeText(features_->input),
+                        sizeText({features_->input.height / features_->patch,
+                                  features_->input.width / features_->patch}),
+                        sizeText(features_->output));
     }
     if (precision_->currentText() == "bf16" && device_->currentText() == "cpu" && emulatesBf16()) {
-        result_->setText(
-            result_->text() + ' ' +
-            tr("This processor has no bf16 instructions (AVX512-BF16): fp32 is quicker "
-               "here."));
+        text += ' ' + tr("This processor has no bf16 instructions (AVX512-BF16): fp32 is quicker "
+                         "here.");
     }
+    result_->setText(text);
 }
 
 } // namespace loftscope
