@@ -11,14 +11,14 @@ namespace loftscope::app {
 
 namespace {
 
-struct Options {
+struct AttendCommandOptions {
     SceneOptions scene;
     MethodOptions method;
     std::string pixel;
     std::string out;
 };
 
-Result<void> run(const Options& options, CommandContext& context) {
+Result<void> runAttend(const AttendCommandOptions& options, CommandContext& context) {
     LOFTSCOPE_CHECK(checkOutput(options.out, OutputKind::Tensor));
     LOFTSCOPE_TRY(const Pixel given, parsePixel(options.pixel));
     if (options.method.method == "lowres")
@@ -66,10 +66,10 @@ Result<void> run(const Options& options, CommandContext& context) {
 } // namespace
 
 void addAttendCommand(CommandLine& line) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<AttendCommandOptions>();
     CLI::App* command =
         line.add("attend", "Attention of a pixel over the low-res grid as blocks x heads x h x w",
-                 [options](CommandContext& context) { return run(*options, context); });
+                 [options](CommandContext& context) { return runAttend(*options, context); });
     addFieldOptions(*command, options->scene, options->method);
     command
         ->add_option("--pixel,-p", options->pixel,

@@ -30,7 +30,7 @@ namespace loftscope::app {
 
 namespace {
 
-struct Options {
+struct BenchCommandOptions {
     std::vector<std::string> upsamplers;
     std::string backbone;
     std::string photo;
@@ -86,7 +86,7 @@ std::string milliseconds(double seconds) {
                          : fmt::format("{:.0f}", seconds * 1e3);
 }
 
-nlohmann::ordered_json stageJson(const StageTime& time) {
+nlohmann::ordered_json stageJson(const StageMeasure& time) {
     nlohmann::ordered_json json{{"stage", time.stage},
                                 {"wall_s", time.median.wallSeconds},
                                 {"cpu_s", time.median.processorSeconds},
@@ -106,8 +106,8 @@ Result<double> macsOf(const std::string& key, const std::string& weights, std::i
     return loftUpMacsPerPixel(spec.channels, spec.dim, spec.hidden, spec.depth, tokens);
 }
 
-Result<StageTime> timedStage(const std::string& stage, std::int64_t repetitions, c10::Device device,
-                             const std::function<Result<void>()>& work) {
+Result<StageMeasure> timedStage(const std::string& stage, std::int64_t repetitions,
+                                c10::Device device, const std::function<Result<void>()>& work) {
     std::vector<double> wall;
     std::vector<double> processor;
     for (std::int64_t i = 0; i < repetitions + 1; ++i) {
@@ -119,10 +119,10 @@ Result<StageTime> timedStage(const std::string& stage, std::int64_t repetitions,
         processor.push_back(watch.elapsed().processorSeconds);
         if (repetitions == 1) break;
     }
-    return StageTime{stage,
-                     {medianOf(wall), medianOf(processor)},
-                     {std::ranges::min(wall), std::ranges::min(processor)},
-                     repetitions};
+    return StageMeasure{stage,
+                        {medianOf(wall), medianOf(processor)},
+                        {std::ranges::min(wall), std::ranges::min(processor)},
+                        repetitions};
 }
 
 /// What stays the same over all settings.
@@ -136,8 +136,8 @@ struct Bench {
 };
 
 /// All cases with as many threads as LibTorch has now.
-Result<void> runSetting(const Options& options, const Bench& bench, const std::string& precision,
-                        CommandContext& context) {
+Result<void> runSetting(const BenchCommandOptions& options, const Bench& bench,
+                        const std::string& precision, CommandContext& context) {
     const auto& [device, backbone, photo, patch, channels, cases] = bench;
     LOFTSCOPE_TRY(const Precision arithmetic, precisionNamed(precision));
     if (needsGpu(arithmetic) && device.is_cpu())
@@ -160,7 +160,7 @@ Result<void> runSetting(const Options& options, const Bench& bench, const std::s
                     context.text.empty() ? "" : "\n", device.str(), at::get_num_threads(),
                     precision, probe.productGmacs, probe.convolutionGmacs, "method", "output",
                     "tokens", "stage", "wall ms", "cpu ms", "GMAC/s", "peak");
-    const auto report = [&](const std::string& method, const Case& each, const StageTime& time,
+    const auto report = [&](const std::string& method, const Case& each, const StageMeasure& time,
                             nlohmann::ordered_json& stages) {
         nlohmann::ordered_json json = stageJson(time);
         std::string rate;
@@ -194,7 +194,7 @@ Result<void> runSetting(const Options& options, const Bench& bench, const std::s
         nlohmann::ordered_json shared = nlohmann::ordered_json::array();
         at::Tensor picture;
         if (photo) {
-            LOFTSCOPE_TRY(const StageTime decode,
+            LOFTSCOPE_TRY(const StageMeasure decode,
                           timedStage("decode", options.repetitions, device, [&]() -> Result<void> {
                               LOFTSCOPE_CHECK(decodePhoto(options.photo, AlphaRule::OverWhite));
                               return {};
@@ -216,7 +216,7 @@ Result<void> runSetting(const Options& options, const Bench& bench, const std::s
                 at::empty({1, 3, each.grid.height * patch, each.grid.width * patch})
                     .normal_(0, 1, generator);
             LOFTSCOPE_TRY(
-                const StageTime time,
+                const StageMeasure time,
                 timedStage("backbone", options.repetitions, device, [&]() -> Result<void> {
                     LOFTSCOPE_TRY(BackboneOutput output,
                                   backbone->model->run(input, {}, context.run));
@@ -250,7 +250,7 @@ Result<void> runSetting(const Options& options, const Bench& bench, const std::s
             json["method"] = key;
             json["precision"] = nameOf(loaded.precision);
             nlohmann::ordered_json stages = nlohmann::ordered_json::array();
-            for (const StageTime& time : result.stages)
+            for (const StageMeasure& time : result.stages)
                 report(key, each, time, stages);
             json["stages"] = std::move(stages);
             if (result.peakBytes) {
@@ -265,7 +265,7 @@ Result<void> runSetting(const Options& options, const Bench& bench, const std::s
     return {};
 }
 
-Result<void> run(const Options& options, CommandContext& context) {
+Result<void> runBench(const BenchCommandOptions& options, CommandContext& context) {
     LOFTSCOPE_TRY(const c10::Device device, computeDevice(context));
     std::optional<LoadedBackbone> backbone;
     if (!options.backbone.empty()) {
@@ -318,11 +318,11 @@ Result<void> run(const Options& options, CommandContext& context) {
 } // namespace
 
 void addBenchCommand(CommandLine& line) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<BenchCommandOptions>();
     CLI::App* command = line.add(
         "bench", "Times the stages that a user waits for, beside what the machine can do at best",
         [options](CommandContext& context) {
-            return guarded("measuring", [&] { return run(*options, context); });
+            return guarded("measuring", [&] { return runBench(*options, context); });
         });
     command->add_option("--upsampler,-u", options->upsamplers,
                         "A method, or METHOD=WEIGHTS; may be given several times");

@@ -98,7 +98,8 @@ CommandLine::CommandLine()
     : parser_("LoftScope: a microscope for the features of vision foundation models.",
               "loftscope") {
     parser_.require_subcommand(1);
-    parser_.set_version_flag("--version", "loftscope " LOFTSCOPE_VERSION);
+    parser_.set_version_flag("--version", "loftscope " LOFTSCOPE_VERSION
+                                          " (LibTorch " LOFTSCOPE_LIBTORCH_VERSION ")");
     parser_.failure_message(CLI::FailureMessage::simple);
     parser_.footer("Exit codes: 0 done, 1 failed, 2 wrong usage. `loftscope COMMAND --help` "
                    "explains a command.");

@@ -9,14 +9,14 @@ namespace loftscope::app {
 
 namespace {
 
-struct Options {
+struct ContourEvalCommandOptions {
     EvalOptions common;
     std::string split = "test";
     std::int64_t pictures = 0;
     ContourOptions evaluation;
 };
 
-Result<void> run(const Options& options, CommandContext& context) {
+Result<void> runContourEval(const ContourEvalCommandOptions& options, CommandContext& context) {
     ContourOptions evaluation = options.evaluation;
     evaluation.tile = options.common.tile;
     evaluation.seed = options.common.seed;
@@ -82,7 +82,7 @@ Result<void> run(const Options& options, CommandContext& context) {
 } // namespace
 
 EvalCommand addContourEval(CLI::App& eval) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<ContourEvalCommandOptions>();
     CLI::App* command = eval.add_subcommand(
         "contours", "Feature gradients against human contours of BSDS: ODS, OIS, AP");
     addEvalOptions(*command, options->common,
@@ -138,7 +138,8 @@ EvalCommand addContourEval(CLI::App& eval) {
         ->capture_default_str()
         ->check(positive)
         ->group("Protocol");
-    return {command, [options](CommandContext& context) { return run(*options, context); }};
+    return {command,
+            [options](CommandContext& context) { return runContourEval(*options, context); }};
 }
 
 } // namespace loftscope::app

@@ -10,12 +10,12 @@ namespace loftscope::app {
 
 namespace {
 
-struct Options {
+struct KnnEvalCommandOptions {
     EvalOptions common;
     KnnOptions evaluation;
 };
 
-Result<void> run(const Options& options, CommandContext& context) {
+Result<void> runKnnEval(const KnnEvalCommandOptions& options, CommandContext& context) {
     KnnOptions evaluation = options.evaluation;
     evaluation.tile = options.common.tile;
     evaluation.seed = options.common.seed;
@@ -72,7 +72,7 @@ Result<void> run(const Options& options, CommandContext& context) {
 } // namespace
 
 EvalCommand addKnnEval(CLI::App& eval) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<KnnEvalCommandOptions>();
     CLI::App* command = eval.add_subcommand(
         "knn", "Classifies photos by the nearest neighbours of their mean feature");
     addEvalOptions(*command, options->common,
@@ -99,7 +99,7 @@ EvalCommand addKnnEval(CLI::App& eval) {
         ->capture_default_str()
         ->check(positive);
     command->add_option("--skip-class", evaluation.skip, "Classes to leave out");
-    return {command, [options](CommandContext& context) { return run(*options, context); }};
+    return {command, [options](CommandContext& context) { return runKnnEval(*options, context); }};
 }
 
 } // namespace loftscope::app

@@ -10,7 +10,7 @@ namespace loftscope::app {
 
 namespace {
 
-struct Options {
+struct SegmentationEvalCommandOptions {
     EvalOptions common;
     std::string dataset = "camvid";
     std::string cocoClasses = "super";
@@ -47,7 +47,7 @@ Result<void> parseFrames(const std::string& text, SegmentationOptions& options) 
     return {};
 }
 
-Result<LabelledPictures> openData(const Options& options) {
+Result<LabelledPictures> openData(const SegmentationEvalCommandOptions& options) {
     const std::filesystem::path folder = options.common.data;
     if (options.dataset == "camvid") return openCamVid(folder, options.testSplit);
     if (options.dataset == "coco128")
@@ -63,7 +63,8 @@ Result<LabelledPictures> openData(const Options& options) {
     return openLabelledFolder(labelled);
 }
 
-nlohmann::ordered_json settingsJson(const Options& options, const SegmentationOptions& evaluation) {
+nlohmann::ordered_json settingsJson(const SegmentationEvalCommandOptions& options,
+                                    const SegmentationOptions& evaluation) {
     return {{"dataset", options.dataset},
             {"data", options.common.data},
             {"input_size", evaluation.inputSize},
@@ -82,7 +83,8 @@ nlohmann::ordered_json settingsJson(const Options& options, const SegmentationOp
             {"standardised", evaluation.probe.standardise}};
 }
 
-Result<void> run(const Options& options, CommandContext& context) {
+Result<void> runSegmentationEval(const SegmentationEvalCommandOptions& options,
+                                 CommandContext& context) {
     SegmentationOptions evaluation = options.evaluation;
     LOFTSCOPE_CHECK(parseFrames(options.frames, evaluation));
     evaluation.probe.standardise = !options.raw;
@@ -166,7 +168,7 @@ Result<void> run(const Options& options, CommandContext& context) {
 } // namespace
 
 EvalCommand addSegmentationEval(CLI::App& eval) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<SegmentationEvalCommandOptions>();
     CLI::App* command = eval.add_subcommand(
         "segmentation", "Semantic segmentation by a linear probe on each method's features: mIoU");
     addEvalOptions(*command, options->common,
@@ -265,7 +267,8 @@ EvalCommand addSegmentationEval(CLI::App& eval) {
         ->add_flag("--raw", options->raw,
                    "Features as they are, not brought to mean 0 and deviation 1 per channel")
         ->group("Probe");
-    return {command, [options](CommandContext& context) { return run(*options, context); }};
+    return {command,
+            [options](CommandContext& context) { return runSegmentationEval(*options, context); }};
 }
 
 } // namespace loftscope::app

@@ -9,7 +9,7 @@ namespace loftscope::app {
 
 namespace {
 
-struct Options {
+struct VideoEvalCommandOptions {
     EvalOptions common;
     ClipChoice choice;
     VideoOptions evaluation;
@@ -22,7 +22,7 @@ nlohmann::ordered_json statisticsJson(const ClipStatistics& statistics) {
             {"decay", statistics.decay * 100}};
 }
 
-Result<void> run(const Options& options, CommandContext& context) {
+Result<void> runVideoEval(const VideoEvalCommandOptions& options, CommandContext& context) {
     VideoOptions evaluation = options.evaluation;
     evaluation.normaliseMasks = !options.rawScores;
     evaluation.tile = options.common.tile;
@@ -105,7 +105,7 @@ Result<void> run(const Options& options, CommandContext& context) {
 } // namespace
 
 EvalCommand addVideoEval(CLI::App& eval) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<VideoEvalCommandOptions>();
     CLI::App* command = eval.add_subcommand(
         "video", "Video object segmentation by label propagation: J, F and J&F of DAVIS");
     addEvalOptions(*command, options->common,
@@ -160,7 +160,8 @@ EvalCommand addVideoEval(CLI::App& eval) {
         ->add_flag("--raw-scores", options->rawScores,
                    "Do not bring each label's scores to 0..1 before the largest counts")
         ->group("Protocol");
-    return {command, [options](CommandContext& context) { return run(*options, context); }};
+    return {command,
+            [options](CommandContext& context) { return runVideoEval(*options, context); }};
 }
 
 } // namespace loftscope::app

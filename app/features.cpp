@@ -13,7 +13,7 @@ namespace loftscope::app {
 
 namespace {
 
-struct Options {
+struct FeaturesCommandOptions {
     SceneOptions scene;
     std::optional<std::int64_t> layer;
     bool attention = false;
@@ -21,7 +21,7 @@ struct Options {
     std::string out;
 };
 
-Result<void> run(const Options& options, CommandContext& context) {
+Result<void> runFeatures(const FeaturesCommandOptions& options, CommandContext& context) {
     const std::filesystem::path out = options.out;
     LOFTSCOPE_CHECK(checkOutput(options.out, OutputKind::Tensor));
     if (options.scene.backbone.empty() || options.scene.image.empty())
@@ -79,10 +79,10 @@ Result<void> run(const Options& options, CommandContext& context) {
 } // namespace
 
 void addFeaturesCommand(CommandLine& line) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<FeaturesCommandOptions>();
     CLI::App* command = line.add(
         "features", "Patch tokens of a picture as C x h x w, and a backbone's self-attention",
-        [options](CommandContext& context) { return run(*options, context); });
+        [options](CommandContext& context) { return runFeatures(*options, context); });
     addBackboneOptions(*command, options->scene, "--size,--input-size");
     command->add_option(
         "--layer", options->layer,

@@ -86,7 +86,7 @@ std::string shapeText(const at::Tensor& tensor) {
     return tensor.dim() == 0 ? "one value" : fmt::format("{}", fmt::join(tensor.sizes(), " x "));
 }
 
-std::string sizeText(std::uintmax_t bytes) {
+std::string bytesText(std::uintmax_t bytes) {
     if (bytes < 1024) return fmt::format("{} bytes", bytes);
     const auto kib = static_cast<double>(bytes) / 1024.0;
     return kib < 1024.0 ? fmt::format("{:.1f} KiB", kib) : fmt::format("{:.1f} MiB", kib / 1024.0);
@@ -136,16 +136,16 @@ ordered_json jsonOf(const FactValue& value) {
 }
 
 /// What is known of one file; the JSON is complete, the text shows the beginning of long lists.
-struct Report {
+struct InspectReport {
     ordered_json json;
     std::string text;
 };
 
-void line(Report& report, std::string_view label, std::string_view value) {
+void line(InspectReport& report, std::string_view label, std::string_view value) {
     report.text += fmt::format("  {:<11} {}\n", label, printable(std::string(value)));
 }
 
-void keyList(Report& report, std::string_view label, const std::vector<std::string>& keys) {
+void keyList(InspectReport& report, std::string_view label, const std::vector<std::string>& keys) {
     report.json[std::string(label)] = keys;
     if (keys.empty()) return;
     line(report, label, fmt::format("{} key{}", keys.size(), keys.size() == 1 ? "" : "s"));
@@ -162,7 +162,7 @@ std::string factText(const ordered_json& value) {
     return value.dump();
 }
 
-void describeModel(Report& report, const ModelIdentity& model) {
+void describeModel(InspectReport& report, const ModelIdentity& model) {
     report.json["family"] = model.family;
     report.json["model"] = model.name;
     line(report, "model", model.name);
@@ -181,7 +181,7 @@ void describeModel(Report& report, const ModelIdentity& model) {
     keyList(report, "surplus", account.surplus);
 }
 
-void describeTensor(Report& report, const std::string& key, const at::Tensor& tensor,
+void describeTensor(InspectReport& report, const std::string& key, const at::Tensor& tensor,
                     bool withRange, bool inText) {
     ordered_json entry{{"shape", tensor.sizes().vec()},
                        {"dtype", std::string(typeName(tensor.scalar_type()))}};
@@ -202,15 +202,15 @@ void describeTensor(Report& report, const std::string& key, const at::Tensor& te
     if (inText) report.text += text + "\n";
 }
 
-Report describe(const TensorFile& file, const InspectOptions& options) {
-    Report report;
+InspectReport describe(const TensorFile& file, const InspectOptions& options) {
+    InspectReport report;
     const std::uintmax_t bytes = std::filesystem::file_size(file.path);
     report.json = {{"file", file.path.string()},
                    {"format", std::string(nameOf(file.format))},
                    {"bytes", bytes},
                    {"sha256", file.sha256}};
     report.text = printable(file.path.string()) + "\n";
-    line(report, "format", fmt::format("{}, {}", nameOf(file.format), sizeText(bytes)));
+    line(report, "format", fmt::format("{}, {}", nameOf(file.format), bytesText(bytes)));
     line(report, "SHA-256", file.sha256);
 
     std::vector<std::string> warnings = file.warnings;
@@ -279,9 +279,9 @@ Result<void> inspect(CommandContext& context, const InspectOptions& options) {
         const auto place = locateModel(path, modelPlaces());
         const Result<TensorFile> file =
             place ? readTensorFile(*place) : std::unexpected(place.error());
-        Result<Report> report = file ? guarded(fmt::format("inspecting '{}'", path),
-                                               [&] { return describe(*file, options); })
-                                     : Result<Report>(std::unexpected(file.error()));
+        Result<InspectReport> report = file ? guarded(fmt::format("inspecting '{}'", path),
+                                                      [&] { return describe(*file, options); })
+                                            : Result<InspectReport>(std::unexpected(file.error()));
         if (report) {
             context.result["files"].push_back(std::move(report->json));
             context.text += report->text;

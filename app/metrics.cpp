@@ -10,12 +10,12 @@ namespace loftscope::app {
 
 namespace {
 
-struct Options {
+struct MetricsCommandOptions {
     SceneOptions scene;
     MethodOptions method;
 };
 
-Result<void> run(const Options& options, CommandContext& context) {
+Result<void> runMetrics(const MetricsCommandOptions& options, CommandContext& context) {
     if (options.method.method == "lowres")
         return fail(ErrorCode::InvalidArgument,
                     "Metrics compare an upsampler with the low-res features: choose an upsampler.");
@@ -46,10 +46,10 @@ Result<void> run(const Options& options, CommandContext& context) {
 } // namespace
 
 void addMetricsCommand(CommandLine& line) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<MetricsCommandOptions>();
     CLI::App* command = line.add(
         "metrics", "Consistency, edge alignment, total variation and norm of an upsampled map",
-        [options](CommandContext& context) { return run(*options, context); });
+        [options](CommandContext& context) { return runMetrics(*options, context); });
     addFieldOptions(*command, options->scene, options->method);
 }
 

@@ -25,7 +25,7 @@ struct GetOptions {
     bool acceptLicence = false;
 };
 
-std::string sizeText(const KnownModel& model) {
+std::string modelSizeText(const KnownModel& model) {
     if (model.megabytes == 0) return "size not known";
     return model.megabytes < 1000 ? fmt::format("{:g} MB", model.megabytes)
                                   : fmt::format("{:.1f} GB", model.megabytes / 1000);
@@ -61,7 +61,7 @@ Result<void> list(CommandContext& context) {
         if (kind != heading) context.text += kind;
         heading = kind;
         context.text += fmt::format("  {:<26} {}; {}; {}\n", model.name, model.title,
-                                    sizeText(model), model.licence);
+                                    modelSizeText(model), model.licence);
         if (found)
             context.text +=
                 fmt::format("  {:<26} {}: {}\n", "", found->where, found->path.string());

@@ -25,7 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct OpenCommandOptions {
     std::string photo;
     std::string backbone;
     std::string upsampler;
@@ -38,14 +38,14 @@ struct Options {
 };
 
 /// What shows the same without a window.
-std::string renderCommand(const Options& options, const EngineOptions& engine) {
+std::string renderCommand(const OpenCommandOptions& options, const EngineOptions& engine) {
     std::string command =
         fmt::format("loftscope render {} -b {} -u bilinear",
                     options.photo.empty() ? std::string("PHOTO") : quotedForShell(options.photo),
                     quotedForShell(engine.backbone.string()));
     for (const auto& [method, weights] : engine.weights)
         command += fmt::format(" -u {}", quotedForShell(method + "=" + weights.string()));
-    if (options.inputSize != Options().inputSize)
+    if (options.inputSize != OpenCommandOptions().inputSize)
         command += fmt::format(" --size {}", options.inputSize);
     return command + " -o figure.png";
 }
@@ -61,7 +61,8 @@ void endWithoutDisplay(QtMsgType type, const QMessageLogContext& /*context*/,
     _exit(1);
 }
 
-Result<WindowOptions> windowOptions(const Options& options, const CommandContext& context) {
+Result<WindowOptions> windowOptions(const OpenCommandOptions& options,
+                                    const CommandContext& context) {
     WindowOptions window;
     EngineOptions& engine = window.workspace.engine;
     LOFTSCOPE_TRY(const c10::Device device, computeDevice(context));
@@ -90,7 +91,7 @@ Result<WindowOptions> windowOptions(const Options& options, const CommandContext
     return window;
 }
 
-Result<void> run(const Options& options, CommandContext& context) {
+Result<void> runOpen(const OpenCommandOptions& options, CommandContext& context) {
     LOFTSCOPE_TRY(const WindowOptions window, windowOptions(options, context));
     QJsonArray steps;
     if (!options.script.empty()) {
@@ -157,10 +158,10 @@ Result<void> run(const Options& options, CommandContext& context) {
 } // namespace
 
 void addOpenCommand(CommandLine& line) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<OpenCommandOptions>();
     CLI::App* command =
         line.add("open", "The window: a photo and its features, linked, to click in",
-                 [options](CommandContext& context) { return run(*options, context); });
+                 [options](CommandContext& context) { return runOpen(*options, context); });
     command->add_option(
         "photo", options->photo,
         "The photo, a video or a folder of photos; without one, drop it on the window");

@@ -29,7 +29,7 @@ const std::map<std::string, PcaScaling> scalings{{"minmax", PcaScaling::MinMax},
                                                  {"percentile", PcaScaling::Percentile},
                                                  {"sigmoid", PcaScaling::Sigmoid}};
 
-struct Options {
+struct PcaCommandOptions {
     SceneOptions scene;
     MethodOptions method;
     std::string components = "0,1,2";
@@ -43,8 +43,8 @@ struct Options {
     std::string out;
 };
 
-Result<PcaBasis> basisOf(const Options& options, const FieldOfScene& field, std::int64_t size,
-                         const RunContext& context) {
+Result<PcaBasis> basisOf(const PcaCommandOptions& options, const FieldOfScene& field,
+                         std::int64_t size, const RunContext& context) {
     if (!options.basisIn.empty()) return readPcaBasis(options.basisIn);
     const auto name = [](std::string_view what, const Extent& extent) {
         return fmt::format("{} {} x {}", what, extent.width, extent.height);
@@ -70,8 +70,8 @@ at::Tensor listedScores(const at::Tensor& scores, const PcaBasis& basis,
     return listed.contiguous();
 }
 
-Result<void> writePicture(const Options& options, const at::Tensor& scores, const PcaBasis& basis,
-                          const std::vector<std::int64_t>& components) {
+Result<void> writePicture(const PcaCommandOptions& options, const at::Tensor& scores,
+                          const PcaBasis& basis, const std::vector<std::int64_t>& components) {
     PcaDisplay display;
     display.scaling = scalings.at(options.scaling);
     display.whiten = options.whiten;
@@ -95,7 +95,7 @@ Result<void> writePicture(const Options& options, const at::Tensor& scores, cons
     return writeImage(options.out, picture);
 }
 
-Result<void> run(const Options& options, CommandContext& context) {
+Result<void> runPca(const PcaCommandOptions& options, CommandContext& context) {
     LOFTSCOPE_CHECK(checkOutput(options.out, OutputKind::TensorOrPicture));
     LOFTSCOPE_TRY(const auto components, parseIntegers(options.components, "--components"));
     const std::int64_t largest = *std::ranges::max_element(components);
@@ -155,10 +155,10 @@ Result<void> run(const Options& options, CommandContext& context) {
 } // namespace
 
 void addPcaCommand(CommandLine& line) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<PcaCommandOptions>();
     CLI::App* command = line.add(
         "pca", "Principal components of a feature map, as scores (k x H x W) or as colours",
-        [options](CommandContext& context) { return run(*options, context); });
+        [options](CommandContext& context) { return runPca(*options, context); });
     addFieldOptions(*command, options->scene, options->method);
     command
         ->add_option("--components", options->components,

@@ -32,7 +32,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct RenderCommandOptions {
     SceneOptions scene;
     std::vector<std::string> backbones; ///< of a matrix; instead of the scene's
     std::vector<std::string> upsamplers;
@@ -65,8 +65,8 @@ struct Options {
     std::string out;
 };
 
-Result<std::vector<ComparedMethod>> loadMethods(const Options& options, c10::Device device,
-                                                CommandContext& context) {
+Result<std::vector<ComparedMethod>> loadMethods(const RenderCommandOptions& options,
+                                                c10::Device device, CommandContext& context) {
     std::vector<ComparedMethod> methods;
     for (const std::string& text : options.upsamplers) {
         const std::size_t equals = text.find('=');
@@ -94,7 +94,8 @@ struct Work {
 };
 
 /// The plan of --figure with what the other options change of it.
-Result<FigurePlan> planOf(const Options& options, const std::vector<std::string>& methods) {
+Result<FigurePlan> planOf(const RenderCommandOptions& options,
+                          const std::vector<std::string>& methods) {
     FigurePlan plan = options.session.value_or(FigurePlan());
     if (!options.figure.empty()) {
         LOFTSCOPE_TRY(plan, readFigurePlan(options.figure, methods));
@@ -143,7 +144,7 @@ Result<FigurePlan> planOf(const Options& options, const std::vector<std::string>
     return plan;
 }
 
-Result<Work> prepare(const Options& options, CommandContext& context) {
+Result<Work> prepare(const RenderCommandOptions& options, CommandContext& context) {
     LOFTSCOPE_TRY(const c10::Device device, computeDevice(context));
     Work work;
     LOFTSCOPE_TRY(work.scene, sceneRequest(options.scene, device));
@@ -195,7 +196,7 @@ Result<Work> prepare(const Options& options, CommandContext& context) {
 }
 
 /// Writes the numbers behind a figure, each with how it was made.
-Result<void> writeData(const Options& options, const Scene& scene, const Work& work,
+Result<void> writeData(const RenderCommandOptions& options, const Scene& scene, const Work& work,
                        const FigureData& data, CommandContext& context) {
     DataSet set = dataSetOf(scene, work.methods, data);
     set.about = programMetadata(scene, context.options.precision);
@@ -216,7 +217,7 @@ Result<Scene> sceneOf(const SceneRequest& request, const Work& work, const RunCo
     return scene;
 }
 
-Result<void> renderOne(const Options& options, CommandContext& context) {
+Result<void> renderOne(const RenderCommandOptions& options, CommandContext& context) {
     LOFTSCOPE_TRY(const Work work, prepare(options, context));
     const auto begin = std::chrono::steady_clock::now();
     SceneRequest request = work.scene;
@@ -253,7 +254,8 @@ Result<void> renderOne(const Options& options, CommandContext& context) {
 }
 
 /// Everything that a figure depends on besides its photo.
-std::string settingsOf(const Options& options, const Work& work, const CommonOptions& common) {
+std::string settingsOf(const RenderCommandOptions& options, const Work& work,
+                       const CommonOptions& common) {
     const SceneOptions& scene = options.scene;
     nlohmann::ordered_json settings{{"figure", figureJson(work.comparison.plan)},
                                     {"precision", common.precision},
@@ -291,7 +293,8 @@ Result<std::pair<std::int64_t, std::int64_t>> parseShard(const std::string& text
 }
 
 /// Reads the backbone once for all photos.
-Result<void> loadSharedBackbone(const Options& options, Work& work, CommandContext& context) {
+Result<void> loadSharedBackbone(const RenderCommandOptions& options, Work& work,
+                                CommandContext& context) {
     if (!options.scene.features.empty())
         return fail(ErrorCode::InvalidArgument,
                     "--features belong to one photo: give one, and a file for --out.");
@@ -305,13 +308,13 @@ Result<void> loadSharedBackbone(const Options& options, Work& work, CommandConte
 }
 
 /// One figure of one photo: a row per backbone, a column per method.
-Result<void> renderBackbones(const Options& options, CommandContext& context) {
+Result<void> renderBackbones(const RenderCommandOptions& options, CommandContext& context) {
     if (!options.scene.backbone.empty() || !options.scene.features.empty() ||
         !options.panes.empty() || !options.figure.empty())
         return fail(ErrorCode::InvalidArgument,
                     "--backbones choose the rows, and every method is a column: leave out "
                     "--backbone, --features, --panes and --figure.");
-    Options matrix = options;
+    RenderCommandOptions matrix = options;
     matrix.figure = "matrix";
     LOFTSCOPE_TRY(const Work work, prepare(matrix, context));
     std::vector<Scene> scenes;
@@ -338,7 +341,7 @@ Result<void> renderBackbones(const Options& options, CommandContext& context) {
 }
 
 /// One figure of all photos, each a row.
-Result<void> renderRows(const Options& options, CommandContext& context) {
+Result<void> renderRows(const RenderCommandOptions& options, CommandContext& context) {
     LOFTSCOPE_TRY(const std::vector<BatchItem> items, planBatch(options.photos));
     LOFTSCOPE_TRY(Work work, prepare(options, context));
     LOFTSCOPE_CHECK(loadSharedBackbone(options, work, context));
@@ -361,7 +364,7 @@ Result<void> renderRows(const Options& options, CommandContext& context) {
     return {};
 }
 
-Result<void> renderMany(const Options& options, CommandContext& context) {
+Result<void> renderMany(const RenderCommandOptions& options, CommandContext& context) {
     LOFTSCOPE_TRY(std::vector<BatchItem> items, planBatch(options.photos));
     BatchOptions batch{.folder = options.out, .ending = "." + options.format, .settings = {}};
     if (!options.shard.empty()) {
@@ -424,7 +427,7 @@ Image wiped(const Image& a, const Image& b, const Extent& extent, double edge) {
 }
 
 /// A video of the clip: one basis and one range of colours, side by side or as a wipe.
-Result<void> renderVideo(const Options& options, CommandContext& context) {
+Result<void> renderVideo(const RenderCommandOptions& options, CommandContext& context) {
     if (options.photos.size() != 1)
         return fail(ErrorCode::InvalidArgument,
                     "--video takes one clip: a video file, or a folder of frames.");
@@ -539,7 +542,7 @@ Result<std::vector<ReportTable>> tablesOf(const Scene& scene, const Work& work,
 }
 
 /// A page of one photo or of many.
-Result<void> renderReport(const Options& options, CommandContext& context) {
+Result<void> renderReport(const RenderCommandOptions& options, CommandContext& context) {
     LOFTSCOPE_TRY(const std::vector<BatchItem> items, planBatch(options.photos));
     LOFTSCOPE_TRY(Work work, prepare(options, context));
     LOFTSCOPE_CHECK(loadSharedBackbone(options, work, context));
@@ -590,7 +593,8 @@ Result<void> renderReport(const Options& options, CommandContext& context) {
 }
 
 /// Takes photo, models, sizes and panes from a session, where no option says otherwise.
-Result<void> openSession(const std::string& path, Options& options, CommandContext& context) {
+Result<void> openSession(const std::string& path, RenderCommandOptions& options,
+                         CommandContext& context) {
     LOFTSCOPE_TRY(const Session session, readSession(path));
     LOFTSCOPE_TRY(const std::vector<MissingPart> missing, missingParts(session, context.run));
     std::string gone; // all of it at once
@@ -630,7 +634,7 @@ Result<void> openSession(const std::string& path, Options& options, CommandConte
     return {};
 }
 
-Result<void> run(Options options, CommandContext& context) {
+Result<void> runRender(RenderCommandOptions options, CommandContext& context) {
     if (options.photos.size() == 1 && namesSession(options.photos.front())) {
         const std::string session = options.photos.front();
         LOFTSCOPE_CHECK(openSession(session, options, context));
@@ -689,11 +693,11 @@ Result<void> run(Options options, CommandContext& context) {
 } // namespace
 
 void addRenderCommand(CommandLine& line) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<RenderCommandOptions>();
     CLI::App* command = line.add(
         "render", "A labelled figure that shows a photo's features side by side; needs no display",
         [options](CommandContext& context) {
-            return guarded("rendering", [&] { return run(*options, context); });
+            return guarded("rendering", [&] { return runRender(*options, context); });
         });
     command
         ->add_option("photo", options->photos,

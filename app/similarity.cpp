@@ -16,7 +16,7 @@ namespace loftscope::app {
 
 namespace {
 
-struct Options {
+struct SimilarityCommandOptions {
     SceneOptions scene;
     MethodOptions method;
     std::string pixel;
@@ -35,8 +35,9 @@ struct Likeness {
     nlohmann::ordered_json query;
 };
 
-Result<Likeness> likenessToPixel(const Options& options, const MethodOptions& method,
-                                 const FieldOfScene& field, const RunContext& context) {
+Result<Likeness> likenessToPixel(const SimilarityCommandOptions& options,
+                                 const MethodOptions& method, const FieldOfScene& field,
+                                 const RunContext& context) {
     LOFTSCOPE_TRY(const Pixel given, parsePixel(options.pixel));
     LOFTSCOPE_TRY(const Pixel pixel, guidancePixel(field.scene, given));
     const Pixel query = method.method == "lowres" ? tokenOfPixel(field.scene, pixel)
@@ -49,8 +50,9 @@ Result<Likeness> likenessToPixel(const Options& options, const MethodOptions& me
     return likeness;
 }
 
-Result<Likeness> likenessToText(const Options& options, const MethodOptions& method,
-                                const FieldOfScene& field, CommandContext& context) {
+Result<Likeness> likenessToText(const SimilarityCommandOptions& options,
+                                const MethodOptions& method, const FieldOfScene& field,
+                                CommandContext& context) {
     if (const auto warning = textWarning(method.method)) context.warn(*warning);
     Likeness likeness{.map = {},
                       .what = "\u201c" + options.text + "\u201d",
@@ -66,7 +68,7 @@ Result<Likeness> likenessToText(const Options& options, const MethodOptions& met
     return likeness;
 }
 
-Result<void> run(const Options& options, CommandContext& context) {
+Result<void> runSimilarity(const SimilarityCommandOptions& options, CommandContext& context) {
     LOFTSCOPE_CHECK(checkOutput(options.out, OutputKind::Map));
     if (options.pixel.empty() == options.text.empty())
         return fail(ErrorCode::InvalidArgument, "Give either --pixel or --text.");
@@ -111,11 +113,11 @@ Result<void> run(const Options& options, CommandContext& context) {
 } // namespace
 
 void addSimilarityCommand(CommandLine& line) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<SimilarityCommandOptions>();
     CLI::App* command =
         line.add("similarity",
                  "Cosine similarity of a pixel's feature, or of a text, with all features as H x W",
-                 [options](CommandContext& context) { return run(*options, context); });
+                 [options](CommandContext& context) { return runSimilarity(*options, context); });
     addFieldOptions(*command, options->scene, options->method);
     command->get_option("--method")->required(false);
     command->add_option("--pixel,-p", options->pixel,

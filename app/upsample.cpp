@@ -12,14 +12,14 @@ namespace loftscope::app {
 
 namespace {
 
-struct Options {
+struct UpsampleCommandOptions {
     SceneOptions scene;
     MethodOptions method;
     std::string rect;
     std::string out;
 };
 
-Result<void> run(const Options& options, CommandContext& context) {
+Result<void> runUpsample(const UpsampleCommandOptions& options, CommandContext& context) {
     LOFTSCOPE_CHECK(checkOutput(options.out, OutputKind::Tensor));
     LOFTSCOPE_TRY(FieldOfScene field, makeField(options.scene, options.method, context));
     dropPictures(field.scene);
@@ -62,10 +62,10 @@ Result<void> run(const Options& options, CommandContext& context) {
 } // namespace
 
 void addUpsampleCommand(CommandLine& line) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<UpsampleCommandOptions>();
     CLI::App* command =
         line.add("upsample", "High-resolution features as C x H x W",
-                 [options](CommandContext& context) { return run(*options, context); });
+                 [options](CommandContext& context) { return runUpsample(*options, context); });
     addFieldOptions(*command, options->scene, options->method);
     command->add_option("--rect", options->rect,
                         "Only this rectangle of the output: x,y,w,h in its pixels");

@@ -40,20 +40,46 @@ die_with_log() {
     die "$2"
 }
 
-# Copies standard input to a file, the newest line also to the terminal.
-show_progress() {
-    local line columns
-    if [[ -t 2 ]]; then
-        columns=$(tput cols 2>/dev/null || echo 80)
-        : >"$1"
-        while IFS= read -r line || [[ -n $line ]]; do
-            printf '%s\n' "$line" >>"$1"
-            printf '\r\033[K%.*s' "$((columns - 1))" "${line//[[:cntrl:]]/ }" >&2
-        done
-        printf '\r\033[K' >&2
-    else
-        cat >"$1"
+# minutes SECONDS: "40 s" or "3 min".
+minutes() { if (($1 < 90)); then echo "$1 s"; else echo "$((($1 + 30) / 60)) min"; fi; }
+
+# A line of ninja's ("[12/80] Building ...") with the share and the time left, for which the steps so far stand:
+# `12 of 80, 15 %, about 3 min left: Building ...`. Other lines as they are.
+with_time_left() {
+    local line=$1 elapsed=$2
+    if [[ $line =~ ^\[([0-9]+)/([0-9]+)\]\ (.*) ]] && ((BASH_REMATCH[1] > 0)); then
+        local done=${BASH_REMATCH[1]} total=${BASH_REMATCH[2]} rest=${BASH_REMATCH[3]} left=""
+        ((elapsed < 5)) || left=", about $(minutes $((elapsed * (total - done) / done))) left"
+        line="$done of $total, $((100 * done / total)) %$left: ${rest##*/}"
     fi
+    printf '%s' "$line"
+}
+
+# show_progress LOG: copies standard input to a file; the newest line is also shown, on a terminal in place, else every
+# LOFTSCOPE_PROGRESS_SECONDS (30).
+show_progress() {
+    local line="" columns=0 started=$SECONDS shown=$SECONDS every=${LOFTSCOPE_PROGRESS_SECONDS:-30} status
+    [[ ! -t 2 ]] || columns=$(tput cols 2>/dev/null || echo 80)
+    : >"$1"
+    while true; do
+        status=0
+        IFS= read -r -t "$every" line || status=$?
+        # Above 128: nothing came in time, and what came of a line has been lost from no log: it is in `line`.
+        if ((status > 128)); then
+            [[ -z $line ]] || printf '%s' "$line" >>"$1"
+        elif ((status == 0)) || [[ -n $line ]]; then
+            printf '%s\n' "$line" >>"$1"
+        fi
+        ((status == 0 || status > 128)) || break
+        line=${line//[[:cntrl:]]/ }
+        if ((columns > 0)); then
+            ((status != 0)) || printf '\r\033[K%.*s' "$((columns - 1))" "$(with_time_left "$line" $((SECONDS - started)))" >&2
+        elif ((SECONDS - shown >= every)); then
+            shown=$SECONDS
+            say "  after $(minutes $((SECONDS - started))): $(with_time_left "${line:-still at it}" $((SECONDS - started)))"
+        fi
+    done
+    ((columns == 0)) || printf '\r\033[K' >&2
 }
 
 # --- Debian packages -------------------------------------------------------------------------------------
@@ -227,8 +253,8 @@ with tempfile.TemporaryDirectory() as folder:
 # nproc alone would answer with OMP_NUM_THREADS where that is set.
 cores() { env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc; }
 
-# As many compilers as there are cores, but no more than memory has room for: a file that includes LibTorch's
-# headers takes up to 1.5 GB.
+# As many compilers as there are cores, but no more than memory has room for: a unit of several files that include
+# LibTorch's headers takes up to 1.5 GB.
 build_jobs() {
     local cores memory
     cores=$(cores)

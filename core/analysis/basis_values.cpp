@@ -2,6 +2,7 @@
 #include "core/analysis/basis_values.h"
 
 #include "core/analysis/pca.h"
+#include "core/analysis/tensor_values.h"
 
 #include <ATen/ops/from_blob.h>
 
@@ -11,12 +12,6 @@
 namespace loftscope {
 
 namespace {
-
-std::vector<float> floatsOf(const at::Tensor& tensor) {
-    const at::Tensor flat = tensor.cpu().to(at::kFloat).contiguous();
-    const auto* const begin = flat.const_data_ptr<float>();
-    return {begin, begin + flat.numel()};
-}
 
 at::Tensor tensorOf(const std::vector<float>& values, const std::vector<std::int64_t>& shape) {
     return at::from_blob(const_cast<float*>(values.data()), shape, at::kFloat).clone();

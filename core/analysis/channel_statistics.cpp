@@ -2,6 +2,7 @@
 #include "core/analysis/channel_statistics.h"
 
 #include "core/analysis/pca.h"
+#include "core/analysis/tensor_values.h"
 
 #include <ATen/TensorOperators.h>
 
@@ -14,12 +15,6 @@ namespace loftscope {
 namespace {
 
 constexpr float deadShare = 1e-3F;
-
-std::vector<float> floatsOf(const at::Tensor& tensor) {
-    const at::Tensor dense = tensor.to(at::kCPU, at::kFloat).contiguous();
-    const std::span values(dense.const_data_ptr<float>(), static_cast<std::size_t>(dense.numel()));
-    return {values.begin(), values.end()};
-}
 
 } // namespace
 

@@ -15,15 +15,15 @@ namespace loftscope {
 
 namespace {
 
-constexpr double layerNormEps = 1e-5;
+constexpr double clipLayerNormEps = 1e-5;
 
-enum class Layout {
+enum class ClipLayout {
     OpenAi, ///< also open_clip's
     HuggingFace,
     HuggingFaceTower, ///< as transformers 5 saves the image tower alone
 };
 
-const VitNames& namesOf(Layout layout) {
+const VitNames& namesOf(ClipLayout layout) {
     static const VitNames openAi{"transformer.resblocks.",
                                  openClipModules({{"cls_token", {{"class_embedding"}}},
                                                   {"pos_embed", {{"positional_embedding"}}},
@@ -48,19 +48,19 @@ const VitNames& namesOf(Layout layout) {
                                 {"norm", {{"post_layernorm"}}},
                                 {"proj", {{"visual_projection.weight"}}}})};
     switch (layout) {
-    case Layout::OpenAi:
+    case ClipLayout::OpenAi:
         return openAi;
-    case Layout::HuggingFace:
+    case ClipLayout::HuggingFace:
         return huggingFace;
-    case Layout::HuggingFaceTower:
+    case ClipLayout::HuggingFaceTower:
         return tower;
     }
     return openAi;
 }
 
-struct Spec {
+struct ClipSpec {
     std::string name;
-    Layout layout = Layout::OpenAi;
+    ClipLayout layout = ClipLayout::OpenAi;
     std::string prefix;
     std::int64_t patch = 0;
     std::int64_t depth = 0;
@@ -75,12 +75,12 @@ struct Spec {
 };
 
 /// The projection as the file has it: width x channels, but transposed in Hugging Face's.
-std::vector<std::int64_t> projectionShape(const Spec& spec) {
-    return spec.layout == Layout::OpenAi ? std::vector{spec.block.width, spec.channels}
-                                         : std::vector{spec.channels, spec.block.width};
+std::vector<std::int64_t> projectionShape(const ClipSpec& spec) {
+    return spec.layout == ClipLayout::OpenAi ? std::vector{spec.block.width, spec.channels}
+                                             : std::vector{spec.channels, spec.block.width};
 }
 
-VitRules rulesFor(const VitNaming& naming, const Spec& spec) {
+VitRules rulesForClip(const VitNaming& naming, const ClipSpec& spec) {
     VitRules rules(naming);
     const std::int64_t c = spec.block.width;
     rules.add("cls_token", {c});
@@ -95,7 +95,7 @@ VitRules rulesFor(const VitNaming& naming, const Spec& spec) {
 
 class Clip final : public TransformerBackbone {
 public:
-    Clip(const Spec& spec, const WeightScope& root, std::vector<TransformerBlock> blocks,
+    Clip(const ClipSpec& spec, const WeightScope& root, std::vector<TransformerBlock> blocks,
          c10::Device device)
         : TransformerBackbone({.name = spec.name,
                                .patch = spec.patch,
@@ -114,11 +114,11 @@ public:
         positions_ = root("pos_embed", {1 + positionGrid_.area(), c}).unsqueeze(0).to(device);
         patchWeight_ =
             root["patch_embed"]["proj"]("weight", {c, 3, spec.patch, spec.patch}).to(device);
-        before_ = readLayerNorm(root["norm_pre"], c, layerNormEps, device);
-        after_ = readLayerNorm(root["norm"], c, layerNormEps, device);
+        before_ = readLayerNorm(root["norm_pre"], c, clipLayerNormEps, device);
+        after_ = readLayerNorm(root["norm"], c, clipLayerNormEps, device);
         if (spec.projected) {
             projection_ = root("proj", projectionShape(spec)).to(device);
-            if (spec.layout != Layout::OpenAi) projection_ = projection_.t();
+            if (spec.layout != ClipLayout::OpenAi) projection_ = projection_.t();
         }
     }
 
@@ -145,27 +145,28 @@ private:
     at::Tensor projection_; ///< width x channels; undefined in files of the bare tower
 };
 
-Result<std::unique_ptr<Backbone>> build(const StateDict& state, const Spec& spec,
-                                        c10::Device device) {
+Result<std::unique_ptr<Backbone>> buildClip(const StateDict& state, const ClipSpec& spec,
+                                            c10::Device device) {
     const VitNaming naming(state, namesOf(spec.layout), spec.prefix);
-    return buildTransformer(
-        state, rulesFor(naming, spec).rules(), spec.name, spec.depth, spec.block, layerNormEps,
-        device, [&](const WeightScope& root, std::vector<TransformerBlock> blocks) {
-            return std::make_unique<Clip>(spec, root, std::move(blocks), device);
-        });
+    return buildTransformer(state, rulesForClip(naming, spec).rules(), spec.name, spec.depth,
+                            spec.block, clipLayerNormEps, device,
+                            [&](const WeightScope& root, std::vector<TransformerBlock> blocks) {
+                                return std::make_unique<Clip>(spec, root, std::move(blocks),
+                                                              device);
+                            });
 }
 
 } // namespace
 
 Recognition<BackboneCandidate> recogniseClip(const StateDict& state,
                                              const BackboneChoices& choices) {
-    Spec spec;
+    ClipSpec spec;
     if (auto prefix = prefixBefore(state, "vision_model.embeddings.class_embedding")) {
-        spec.layout = Layout::HuggingFace;
+        spec.layout = ClipLayout::HuggingFace;
         spec.positionRule = PositionRule::SizeNoAntialias;
         spec.prefix = *std::move(prefix);
     } else if (prefix = prefixBefore(state, "embeddings.class_embedding"); prefix) {
-        spec.layout = Layout::HuggingFaceTower;
+        spec.layout = ClipLayout::HuggingFaceTower;
         spec.positionRule = PositionRule::SizeNoAntialias;
         spec.prefix = *std::move(prefix);
     } else if (prefix = prefixBefore(state, "class_embedding");
@@ -198,7 +199,7 @@ Recognition<BackboneCandidate> recogniseClip(const StateDict& state,
     spec.projected = projection.size() == 2;
     spec.channels = width;
     if (spec.projected)
-        spec.channels = spec.layout == Layout::OpenAi ? projection[1] : projection[0];
+        spec.channels = spec.layout == ClipLayout::OpenAi ? projection[1] : projection[0];
     spec.positionRule = choices.positionRule.value_or(spec.positionRule);
     spec.activation = choices.activation.value_or(spec.activation);
     if (choices.clipTokens == ClipTokens::Plain) spec.lastBlock = LastBlock::Whole;
@@ -211,7 +212,7 @@ Recognition<BackboneCandidate> recogniseClip(const StateDict& state,
     identity.name = spec.name;
     identity.lineage = spec.lastBlock == LastBlock::Values ? "CLIP values" : "CLIP";
     identity.facts = {
-        {"layout", std::string(spec.layout == Layout::OpenAi ? "OpenAI" : "Hugging Face")},
+        {"layout", std::string(spec.layout == ClipLayout::OpenAi ? "OpenAI" : "Hugging Face")},
         {"patch", spec.patch},
         {"width", width},
         {"channels", spec.channels},
@@ -226,12 +227,12 @@ Recognition<BackboneCandidate> recogniseClip(const StateDict& state,
         {"position_grid", spec.positionGrid},
         {"position_resize", std::string(nameOf(spec.positionRule))}};
     if (!spec.prefix.empty()) identity.facts.emplace_back("key_prefix", spec.prefix);
-    identity.account = accountOf(state, rulesFor(naming, spec).rules());
+    identity.account = accountOf(state, rulesForClip(naming, spec).rules());
     // The text tower lies beside the image tower and is none of its business.
     std::erase_if(identity.account.surplus, [&](const std::string& key) {
         bool inside = key.starts_with(spec.prefix);
-        if (spec.layout == Layout::OpenAi) inside = inside && !spec.prefix.empty();
-        if (spec.layout == Layout::HuggingFace)
+        if (spec.layout == ClipLayout::OpenAi) inside = inside && !spec.prefix.empty();
+        if (spec.layout == ClipLayout::HuggingFace)
             inside = key.starts_with(spec.prefix + "vision_model.");
         return !inside || key.ends_with("position_ids");
     });
@@ -241,7 +242,7 @@ Recognition<BackboneCandidate> recogniseClip(const StateDict& state,
             "This CLIP is taken for one of OpenAI's, which use QuickGELU; the file does not tell, "
             "and others (LAION, DataComp) use GELU: say which with --activation.");
     }
-    candidate.build = [state, spec](c10::Device device) { return build(state, spec, device); };
+    candidate.build = [state, spec](c10::Device device) { return buildClip(state, spec, device); };
     return candidate;
 }
 

@@ -16,7 +16,7 @@ namespace loftscope {
 
 namespace {
 
-constexpr double layerNormEps = 1e-6;
+constexpr double convStemLayerNormEps = 1e-6;
 constexpr std::int64_t downKernel = 4; // even, so that stride 2 does not move the cells' centres
 constexpr std::int64_t blockKernel = 3;
 
@@ -91,7 +91,7 @@ at::Tensor convStem(const std::vector<StemStage>& stages,
         const at::Tensor pixels = x.permute({0, 2, 3, 1});
         const at::Tensor normed =
             at::layer_norm(pixels, {pixels.size(3)}, parameter(key + ".weight"),
-                           parameter(key + ".bias"), layerNormEps);
+                           parameter(key + ".bias"), convStemLayerNormEps);
         return at::gelu(normed.to(arithmetic)).permute({0, 3, 1, 2});
     };
     at::Tensor x = pictures.contiguous(at::MemoryFormat::ChannelsLast);

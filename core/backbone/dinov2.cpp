@@ -14,7 +14,7 @@ namespace loftscope {
 
 namespace {
 
-constexpr double layerNormEps = 1e-6;
+constexpr double dinov2LayerNormEps = 1e-6;
 
 struct Weights {
     at::Tensor cls_token;       ///< 1 x 1 x C
@@ -40,7 +40,7 @@ Weights readWeights(const WeightScope& root, const VitSpec& spec, c10::Device de
         projection("weight", {width, spec.patchChannels(), spec.patchKernel(), spec.patchKernel()})
             .to(device);
     weights.patch_embed_bias = projection("bias", {width}).to(device);
-    weights.norm = readLayerNorm(root["norm"], width, layerNormEps, device);
+    weights.norm = readLayerNorm(root["norm"], width, dinov2LayerNormEps, device);
     root.ignore("mask_token"); // only used while the model is trained
     return weights;
 }
@@ -115,7 +115,7 @@ Result<std::unique_ptr<Backbone>> makeDinov2(const StateDict& state, const VitSp
         Weights weights = readWeights(root, spec, device);
         std::vector<TransformerBlock> blocks = readTransformerBlocks(
             root, spec.depth, {spec.width, spec.hidden, spec.swiglu, spec.layerScale, spec.qkvBias},
-            layerNormEps, device);
+            dinov2LayerNormEps, device);
         LOFTSCOPE_CHECK(requireComplete(root.account(), spec.name));
         return std::make_unique<Dinov2>(spec, std::move(weights), std::move(blocks), device);
     });

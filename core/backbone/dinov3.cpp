@@ -17,19 +17,19 @@ namespace loftscope {
 
 namespace {
 
-constexpr double layerNormEps = 1e-5;
+constexpr double dinov3LayerNormEps = 1e-5;
 constexpr std::int64_t headWidth = 64;
 constexpr std::int64_t headWidthOf7B = 128;
 constexpr double rotaryBase = 100;
 
-enum class Layout {
+enum class DinoV3Layout {
     Hub,
     HuggingFace,
     HuggingFaceInMemory, ///< as transformers 5 names the modules, not as it saves them
     Timm,
 };
 
-const VitNames& namesOf(Layout layout) {
+const VitNames& namesOf(DinoV3Layout layout) {
     // SwiGLU's two matrices, which DINOv2 keeps as one, are apart here.
     static const VitNames hub{
         "blocks.",
@@ -57,21 +57,21 @@ const VitNames& namesOf(Layout layout) {
                                 {"mlp.w12", {{"mlp.fc1_g", "mlp.fc1_x"}}},
                                 {"mlp.w3", {{"mlp.fc2"}}}}};
     switch (layout) {
-    case Layout::Hub:
+    case DinoV3Layout::Hub:
         return hub;
-    case Layout::HuggingFace:
+    case DinoV3Layout::HuggingFace:
         return huggingFace;
-    case Layout::HuggingFaceInMemory:
+    case DinoV3Layout::HuggingFaceInMemory:
         return inMemory;
-    case Layout::Timm:
+    case DinoV3Layout::Timm:
         return timm;
     }
     return hub;
 }
 
-std::string_view nameOf(Layout layout) {
-    if (layout == Layout::Hub) return "DINOv3 hub";
-    return layout == Layout::Timm ? "timm" : "Hugging Face";
+std::string_view nameOf(DinoV3Layout layout) {
+    if (layout == DinoV3Layout::Hub) return "DINOv3 hub";
+    return layout == DinoV3Layout::Timm ? "timm" : "Hugging Face";
 }
 
 /// What a block's query and key biases are called where the latter are left out, being zero.
@@ -80,14 +80,14 @@ struct BiasNames {
     std::string_view key;
 };
 
-BiasNames biasesOf(Layout layout) {
-    if (layout == Layout::Timm) return {"attn.q_bias", "attn.k_bias"};
+BiasNames biasesOf(DinoV3Layout layout) {
+    if (layout == DinoV3Layout::Timm) return {"attn.q_bias", "attn.k_bias"};
     return {"attention.q_proj.bias", "attention.k_proj.bias"};
 }
 
-struct Spec {
+struct DinoV3Spec {
     std::string name;
-    Layout layout = Layout::Hub;
+    DinoV3Layout layout = DinoV3Layout::Hub;
     std::string prefix;
     std::int64_t patch = 0;
     std::int64_t depth = 0;
@@ -97,8 +97,8 @@ struct Spec {
 };
 
 /// The file's parameters, and zeros for the key biases that other layouts than the hub's leave out.
-StateDict withKeyBiases(const StateDict& state, const Spec& spec) {
-    if (spec.layout == Layout::Hub) return state;
+StateDict withKeyBiases(const StateDict& state, const DinoV3Spec& spec) {
+    if (spec.layout == DinoV3Layout::Hub) return state;
     const BiasNames names = biasesOf(spec.layout);
     StateDict complete = state;
     for (const auto& [key, bias] : state) {
@@ -109,7 +109,7 @@ StateDict withKeyBiases(const StateDict& state, const Spec& spec) {
     return complete;
 }
 
-VitRules rulesFor(const VitNaming& naming, const Spec& spec) {
+VitRules rulesForDinoV3(const VitNaming& naming, const DinoV3Spec& spec) {
     VitRules rules(naming);
     const std::int64_t c = spec.block.width;
     rules.add("cls_token", {1, 1, c});
@@ -118,7 +118,7 @@ VitRules rulesFor(const VitNaming& naming, const Spec& spec) {
     rules.add("patch_embed.proj.bias", {c});
     rules.addBlocks(spec.depth, spec.block);
     rules.addNorm("norm", c);
-    if (spec.layout == Layout::Hub) {
+    if (spec.layout == DinoV3Layout::Hub) {
         rules.add("rope_embed.periods", {c / spec.heads / 4});
         // The mask is known: ones, but zeros for the keys.
         for (std::int64_t i = 0; i < spec.depth; ++i)
@@ -133,7 +133,7 @@ VitRules rulesFor(const VitNaming& naming, const Spec& spec) {
 
 class Dinov3 final : public TransformerBackbone {
 public:
-    Dinov3(const Spec& spec, const WeightScope& root, std::vector<TransformerBlock> blocks,
+    Dinov3(const DinoV3Spec& spec, const WeightScope& root, std::vector<TransformerBlock> blocks,
            c10::Device device)
         : TransformerBackbone({.name = spec.name,
                                .patch = spec.patch,
@@ -151,9 +151,9 @@ public:
         const WeightScope projection = root["patch_embed"]["proj"];
         patchWeight_ = projection("weight", {c, 3, spec.patch, spec.patch}).to(device);
         patchBias_ = projection("bias", {c}).to(device);
-        norm_ = readLayerNorm(root["norm"], c, layerNormEps, device);
+        norm_ = readLayerNorm(root["norm"], c, dinov3LayerNormEps, device);
         const std::int64_t frequencies = c / spec.heads / 4;
-        if (spec.layout == Layout::Hub) {
+        if (spec.layout == DinoV3Layout::Hub) {
             periods_ = root["rope_embed"]("periods", {frequencies}).to(device);
         } else {
             const at::Tensor exponent =
@@ -210,31 +210,32 @@ private:
     LayerNorm norm_;
 };
 
-Result<std::unique_ptr<Backbone>> build(const StateDict& state, const Spec& spec,
-                                        c10::Device device) {
+Result<std::unique_ptr<Backbone>> buildDinoV3(const StateDict& state, const DinoV3Spec& spec,
+                                              c10::Device device) {
     const StateDict complete = withKeyBiases(state, spec);
     const VitNaming naming(complete, namesOf(spec.layout), spec.prefix);
-    return buildTransformer(
-        complete, rulesFor(naming, spec).rules(), spec.name, spec.depth, spec.block, layerNormEps,
-        device, [&](const WeightScope& root, std::vector<TransformerBlock> blocks) {
-            const std::int64_t c = spec.block.width;
-            for (TransformerBlock& block : blocks) {
-                if (!block.qkv.bias.defined()) continue;
-                // A copy: parameters may lie in the mapped file itself.
-                block.qkv.bias = block.qkv.bias.clone();
-                block.qkv.bias.slice(0, c, 2 * c).zero_();
-            }
-            return std::make_unique<Dinov3>(spec, root, std::move(blocks), device);
-        });
+    return buildTransformer(complete, rulesForDinoV3(naming, spec).rules(), spec.name, spec.depth,
+                            spec.block, dinov3LayerNormEps, device,
+                            [&](const WeightScope& root, std::vector<TransformerBlock> blocks) {
+                                const std::int64_t c = spec.block.width;
+                                for (TransformerBlock& block : blocks) {
+                                    if (!block.qkv.bias.defined()) continue;
+                                    // A copy: parameters may lie in the mapped file itself.
+                                    block.qkv.bias = block.qkv.bias.clone();
+                                    block.qkv.bias.slice(0, c, 2 * c).zero_();
+                                }
+                                return std::make_unique<Dinov3>(spec, root, std::move(blocks),
+                                                                device);
+                            });
 }
 
 } // namespace
 
 Recognition<BackboneCandidate> recogniseDinov3(const StateDict& state,
                                                const BackboneChoices& /*choices*/) {
-    Spec spec;
+    DinoV3Spec spec;
     if (auto prefix = prefixBefore(state, "rope_embed.periods")) {
-        spec.layout = Layout::Hub;
+        spec.layout = DinoV3Layout::Hub;
         spec.prefix = *std::move(prefix);
     } else if (prefix = prefixBefore(state, "embeddings.patch_embeddings.weight"); prefix) {
         spec.prefix = *std::move(prefix);
@@ -242,16 +243,16 @@ Recognition<BackboneCandidate> recogniseDinov3(const StateDict& state,
             return state.contains(spec.prefix + std::string(key));
         };
         if (has("layer.0.attention.q_proj.weight")) {
-            spec.layout = Layout::HuggingFace;
+            spec.layout = DinoV3Layout::HuggingFace;
         } else if (has("model.layer.0.attention.q_proj.weight")) {
-            spec.layout = Layout::HuggingFaceInMemory;
+            spec.layout = DinoV3Layout::HuggingFaceInMemory;
         } else {
             return std::nullopt;
         }
     } else if (prefix = prefixBefore(state, "reg_token"); prefix) {
         // timm builds others of the same parts: with learned places, frequencies of their own, or
         // without the CLS token.
-        spec.layout = Layout::Timm;
+        spec.layout = DinoV3Layout::Timm;
         spec.prefix = *std::move(prefix);
         const auto has = [&](std::string_view key) {
             return state.contains(spec.prefix + std::string(key));
@@ -284,7 +285,7 @@ Recognition<BackboneCandidate> recogniseDinov3(const StateDict& state,
         spec.block.swiglu = true;
         spec.block.hidden = gated[0] / 2;
     }
-    if (spec.layout != Layout::Hub) {
+    if (spec.layout != DinoV3Layout::Hub) {
         spec.block.qkvBias = state.contains(fmt::format(
             "{}{}0.{}", spec.prefix, namesOf(spec.layout).blocks, biasesOf(spec.layout).query));
     }
@@ -311,8 +312,11 @@ Recognition<BackboneCandidate> recogniseDinov3(const StateDict& state,
     if (!spec.prefix.empty()) candidate.identity.facts.emplace_back("key_prefix", spec.prefix);
     const StateDict complete = withKeyBiases(state, spec);
     candidate.identity.account = accountOf(
-        complete, rulesFor(VitNaming(complete, namesOf(spec.layout), spec.prefix), spec).rules());
-    candidate.build = [state, spec](c10::Device device) { return build(state, spec, device); };
+        complete,
+        rulesForDinoV3(VitNaming(complete, namesOf(spec.layout), spec.prefix), spec).rules());
+    candidate.build = [state, spec](c10::Device device) {
+        return buildDinoV3(state, spec, device);
+    };
     return candidate;
 }
 

@@ -14,7 +14,7 @@ namespace loftscope {
 
 namespace {
 
-constexpr double layerNormEps = 1e-6;
+constexpr double radioLayerNormEps = 1e-6;
 
 const VitNames& names() {
     static const VitNames radio{"blocks.",
@@ -24,7 +24,7 @@ const VitNames& names() {
     return radio;
 }
 
-struct Spec {
+struct RadioSpec {
     std::string name;
     std::string prefix; ///< "base_model.", or "radio_model.model." in Hugging Face's files
     std::int64_t patch = 0;
@@ -37,7 +37,7 @@ struct Spec {
     bool norm = false; ///< a last norm, which the releases up to 2.5 do without
 };
 
-VitRules rulesFor(const VitNaming& naming, const Spec& spec) {
+VitRules rulesForRadio(const VitNaming& naming, const RadioSpec& spec) {
     VitRules rules(naming);
     const std::int64_t c = spec.block.width;
     rules.add("register_tokens", {spec.prefixTokens, c});
@@ -50,7 +50,7 @@ VitRules rulesFor(const VitNaming& naming, const Spec& spec) {
 
 class Radio final : public TransformerBackbone {
 public:
-    Radio(const Spec& spec, const WeightScope& root, std::vector<TransformerBlock> blocks,
+    Radio(const RadioSpec& spec, const WeightScope& root, std::vector<TransformerBlock> blocks,
           c10::Device device)
         : TransformerBackbone({.name = spec.name,
                                .patch = spec.patch,
@@ -71,7 +71,7 @@ public:
         patchWeight_ = root["patch_embed"]["proj"]("weight", {c, 3 * spec.patch * spec.patch})
                            .view({c, 3, spec.patch, spec.patch})
                            .to(device);
-        if (spec.norm) norm_ = readLayerNorm(root["norm"], c, layerNormEps, device);
+        if (spec.norm) norm_ = readLayerNorm(root["norm"], c, radioLayerNormEps, device);
     }
 
 private:
@@ -102,14 +102,15 @@ private:
     LayerNorm norm_;
 };
 
-Result<std::unique_ptr<Backbone>> build(const StateDict& state, const Spec& spec,
-                                        c10::Device device) {
+Result<std::unique_ptr<Backbone>> buildRadio(const StateDict& state, const RadioSpec& spec,
+                                             c10::Device device) {
     const VitNaming naming(state, names(), spec.prefix);
-    return buildTransformer(
-        state, rulesFor(naming, spec).rules(), spec.name, spec.depth, spec.block, layerNormEps,
-        device, [&](const WeightScope& root, std::vector<TransformerBlock> blocks) {
-            return std::make_unique<Radio>(spec, root, std::move(blocks), device);
-        });
+    return buildTransformer(state, rulesForRadio(naming, spec).rules(), spec.name, spec.depth,
+                            spec.block, radioLayerNormEps, device,
+                            [&](const WeightScope& root, std::vector<TransformerBlock> blocks) {
+                                return std::make_unique<Radio>(spec, root, std::move(blocks),
+                                                               device);
+                            });
 }
 
 /// The three numbers of `input_conditioner.NAME`; nothing where they are not there.
@@ -130,7 +131,7 @@ Recognition<BackboneCandidate> recogniseRadio(const StateDict& state,
                                               const BackboneChoices& /*choices*/) {
     auto prefix = prefixBefore(state, "patch_generator.embedder.weight");
     if (!prefix) return std::nullopt;
-    Spec spec;
+    RadioSpec spec;
     spec.prefix = *std::move(prefix);
     const auto unusable = [](std::string_view reason) {
         return fail(ErrorCode::Unsupported, fmt::format("This looks like RADIO, but {}.", reason));
@@ -193,7 +194,7 @@ Recognition<BackboneCandidate> recogniseRadio(const StateDict& state,
                       {"mlp_hidden", spec.block.hidden},
                       {"position_grid", Extent{spec.tableSide, spec.tableSide}},
                       {"key_prefix", spec.prefix}};
-    identity.account = accountOf(state, rulesFor(naming, spec).rules());
+    identity.account = accountOf(state, rulesForRadio(naming, spec).rules());
     // Heads for the teachers' features and the conditioner lie beside the backbone.
     std::erase_if(identity.account.surplus, [&](const std::string& key) {
         return !key.starts_with(spec.prefix) || key.contains("input_conditioner.");
@@ -201,7 +202,7 @@ Recognition<BackboneCandidate> recogniseRadio(const StateDict& state,
     if (!mean || !deviation)
         identity.warnings.emplace_back("This RADIO comes without its input conditioner; pictures "
                                        "are normalised as for CLIP, which is its default.");
-    candidate.build = [state, spec](c10::Device device) { return build(state, spec, device); };
+    candidate.build = [state, spec](c10::Device device) { return buildRadio(state, spec, device); };
     return candidate;
 }
 

@@ -13,7 +13,7 @@ namespace loftscope {
 
 namespace {
 
-constexpr double layerNormEps = 1e-6;
+constexpr double siglipLayerNormEps = 1e-6;
 constexpr Normalisation halfNormalisation{{0.5F, 0.5F, 0.5F}, {0.5F, 0.5F, 0.5F}};
 /// Rows of SigLIP 2's text embedding; the first SigLIP has 32,000.
 constexpr std::int64_t siglip2Vocabulary = 256000;
@@ -48,7 +48,7 @@ const VitNames& namesOf(Layout layout) {
     return timm;
 }
 
-struct Spec {
+struct SigLipSpec {
     std::string name;
     Layout layout = Layout::Timm;
     std::string prefix;
@@ -62,12 +62,12 @@ struct Spec {
     Activation activation = Activation::Gelu;
 };
 
-std::vector<std::int64_t> positionShape(const Spec& spec) {
+std::vector<std::int64_t> positionShape(const SigLipSpec& spec) {
     if (spec.layout == Layout::Timm) return {1, spec.positionGrid.area(), spec.block.width};
     return {spec.positionGrid.area(), spec.block.width};
 }
 
-VitRules rulesFor(const VitNaming& naming, const Spec& spec) {
+VitRules rulesForSigLip(const VitNaming& naming, const SigLipSpec& spec) {
     VitRules rules(naming);
     const std::int64_t c = spec.block.width;
     rules.add("pos_embed", positionShape(spec));
@@ -80,7 +80,7 @@ VitRules rulesFor(const VitNaming& naming, const Spec& spec) {
 
 class Siglip final : public TransformerBackbone {
 public:
-    Siglip(const Spec& spec, const WeightScope& root, std::vector<TransformerBlock> blocks,
+    Siglip(const SigLipSpec& spec, const WeightScope& root, std::vector<TransformerBlock> blocks,
            c10::Device device)
         : TransformerBackbone({.name = spec.name,
                                .patch = spec.patch,
@@ -100,7 +100,7 @@ public:
         const WeightScope projection = root["patch_embed"]["proj"];
         patchWeight_ = projection("weight", {c, 3, spec.patch, spec.patch}).to(device);
         patchBias_ = projection("bias", {c}).to(device);
-        norm_ = readLayerNorm(root["norm"], c, layerNormEps, device);
+        norm_ = readLayerNorm(root["norm"], c, siglipLayerNormEps, device);
     }
 
 private:
@@ -119,14 +119,15 @@ private:
     LayerNorm norm_;
 };
 
-Result<std::unique_ptr<Backbone>> build(const StateDict& state, const Spec& spec,
-                                        c10::Device device) {
+Result<std::unique_ptr<Backbone>> buildSigLip(const StateDict& state, const SigLipSpec& spec,
+                                              c10::Device device) {
     const VitNaming naming(state, namesOf(spec.layout), spec.prefix);
-    return buildTransformer(
-        state, rulesFor(naming, spec).rules(), spec.name, spec.depth, spec.block, layerNormEps,
-        device, [&](const WeightScope& root, std::vector<TransformerBlock> blocks) {
-            return std::make_unique<Siglip>(spec, root, std::move(blocks), device);
-        });
+    return buildTransformer(state, rulesForSigLip(naming, spec).rules(), spec.name, spec.depth,
+                            spec.block, siglipLayerNormEps, device,
+                            [&](const WeightScope& root, std::vector<TransformerBlock> blocks) {
+                                return std::make_unique<Siglip>(spec, root, std::move(blocks),
+                                                                device);
+                            });
 }
 
 /// "SigLIP", "SigLIP 2", or nothing without the pooling that both have.
@@ -146,7 +147,7 @@ std::string releaseName(const StateDict& state, bool siglip) {
 
 Recognition<BackboneCandidate> recogniseSiglip(const StateDict& state,
                                                const BackboneChoices& choices) {
-    Spec spec;
+    SigLipSpec spec;
     const auto has = [&](std::string_view key) {
         return state.contains(spec.prefix + std::string(key));
     };
@@ -220,7 +221,7 @@ Recognition<BackboneCandidate> recogniseSiglip(const StateDict& state,
         {"position_grid", spec.positionGrid},
         {"position_resize", std::string(nameOf(spec.positionRule))}};
     if (!spec.prefix.empty()) identity.facts.emplace_back("key_prefix", spec.prefix);
-    identity.account = accountOf(state, rulesFor(naming, spec).rules());
+    identity.account = accountOf(state, rulesForSigLip(naming, spec).rules());
     // Pooling and the text tower play no part in patch tokens.
     std::erase_if(identity.account.surplus, [&](const std::string& key) {
         const std::string tower =
@@ -228,7 +229,9 @@ Recognition<BackboneCandidate> recogniseSiglip(const StateDict& state,
         return !key.starts_with(tower) || key.starts_with(spec.prefix + "attn_pool.") ||
                key.starts_with(tower + "head.") || key.ends_with("position_ids");
     });
-    candidate.build = [state, spec](c10::Device device) { return build(state, spec, device); };
+    candidate.build = [state, spec](c10::Device device) {
+        return buildSigLip(state, spec, device);
+    };
     return candidate;
 }
 

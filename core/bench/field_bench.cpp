@@ -41,8 +41,8 @@ namespace {
 
 constexpr std::int64_t shownComponents = 3;
 
-StageTime timed(const std::string& stage, const FieldBenchRequest& request,
-                const RunContext& context, const std::function<void()>& work) {
+StageMeasure timed(const std::string& stage, const FieldBenchRequest& request,
+                   const RunContext& context, const std::function<void()>& work) {
     std::vector<double> wall;
     std::vector<double> processor;
     for (std::int64_t i = 0; i < request.repetitions; ++i) {
@@ -111,8 +111,8 @@ Spent timeToStop(const FeatureField& field, const Rect& rect, double delaySecond
     return watch.elapsed();
 }
 
-std::vector<StageTime> cancelTimes(const FeatureField& field, const Rect& rect, double tileSeconds,
-                                   const RunContext& context) {
+std::vector<StageMeasure> cancelTimes(const FeatureField& field, const Rect& rect,
+                                      double tileSeconds, const RunContext& context) {
     constexpr int moments = 16;
     std::vector<double> wall;
     std::vector<double> processor;
@@ -161,7 +161,7 @@ Result<FieldBenchResult> benchField(const Upsampler& upsampler, const FieldBench
                 forEachTile(*field, tiles, name, context, sink);
                 end();
             });
-            StageTime& time = result.stages.back();
+            StageMeasure& time = result.stages.back();
             time.measured = measured;
             for (Spent* spent : {&time.median, &time.best}) {
                 spent->wallSeconds /= measured;

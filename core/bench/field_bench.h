@@ -17,7 +17,7 @@
 
 namespace loftscope {
 
-struct StageTime {
+struct StageMeasure {
     std::string stage;
     Spent median; ///< of the repetitions, each number on its own
     Spent best;
@@ -42,7 +42,7 @@ struct FieldBenchRequest {
 };
 
 struct FieldBenchResult {
-    std::vector<StageTime> stages;
+    std::vector<StageMeasure> stages;
     /// Most memory held over what was held before the method was bound, weights and pictures not
     /// counted; nothing where the system does not tell.
     std::optional<std::int64_t> peakBytes;

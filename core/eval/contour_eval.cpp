@@ -62,11 +62,11 @@ FoundContours sortedContours(std::vector<ContourPixel> contours) {
     return sorted;
 }
 
-class Evaluation {
+class ContourEvaluation {
 public:
-    Evaluation(const LoadedBackbone& backbone, const std::vector<EvaluatedMethod>& methods,
-               const std::vector<ContourPicture>& pictures, const ContourOptions& options,
-               c10::Device device, const RunContext& context)
+    ContourEvaluation(const LoadedBackbone& backbone, const std::vector<EvaluatedMethod>& methods,
+                      const std::vector<ContourPicture>& pictures, const ContourOptions& options,
+                      c10::Device device, const RunContext& context)
         : backbone_(backbone)
         , methods_(methods)
         , pictures_(pictures)
@@ -325,7 +325,7 @@ Result<ContourReport> evaluateContours(const LoadedBackbone& backbone,
                                        const ContourOptions& options, c10::Device device,
                                        const RunContext& context) {
     return guarded("evaluating contours", [&] {
-        return Evaluation(backbone, methods, pictures, options, device, context).run();
+        return ContourEvaluation(backbone, methods, pictures, options, device, context).run();
     });
 }
 

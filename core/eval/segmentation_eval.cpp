@@ -9,9 +9,12 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/eye.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -208,11 +211,12 @@ RunContext quietly(const RunContext& context) {
     return {context.stop, {}};
 }
 
-class Evaluation {
+class SegmentationEvaluation {
 public:
-    Evaluation(const LoadedBackbone& backbone, const std::vector<EvaluatedMethod>& methods,
-               const LabelledPictures& data, const SegmentationOptions& options, c10::Device device,
-               const RunContext& context)
+    SegmentationEvaluation(const LoadedBackbone& backbone,
+                           const std::vector<EvaluatedMethod>& methods,
+                           const LabelledPictures& data, const SegmentationOptions& options,
+                           c10::Device device, const RunContext& context)
         : backbone_(backbone)
         , methods_(methods)
         , data_(data)
@@ -402,7 +406,7 @@ Result<SegmentationReport> evaluateSegmentation(const LoadedBackbone& backbone,
                                                 const SegmentationOptions& options,
                                                 c10::Device device, const RunContext& context) {
     return guarded("evaluating segmentation", [&] {
-        return Evaluation(backbone, methods, data, options, device, context).run();
+        return SegmentationEvaluation(backbone, methods, data, options, device, context).run();
     });
 }
 

@@ -129,11 +129,11 @@ at::Tensor wholeField(const FeatureField& field, std::int64_t tile, const RunCon
     return features;
 }
 
-class Evaluation {
+class VideoEvaluation {
 public:
-    Evaluation(const LoadedBackbone& backbone, const std::vector<EvaluatedMethod>& methods,
-               const std::vector<VideoClip>& clips, const VideoOptions& options, c10::Device device,
-               const RunContext& context)
+    VideoEvaluation(const LoadedBackbone& backbone, const std::vector<EvaluatedMethod>& methods,
+                    const std::vector<VideoClip>& clips, const VideoOptions& options,
+                    c10::Device device, const RunContext& context)
         : backbone_(backbone)
         , methods_(methods)
         , clips_(clips)
@@ -267,7 +267,7 @@ Result<VideoReport> evaluateVideo(const LoadedBackbone& backbone,
                                   const std::vector<VideoClip>& clips, const VideoOptions& options,
                                   c10::Device device, const RunContext& context) {
     return guarded("evaluating video object segmentation", [&] {
-        return Evaluation(backbone, methods, clips, options, device, context).run();
+        return VideoEvaluation(backbone, methods, clips, options, device, context).run();
     });
 }
 

@@ -14,7 +14,7 @@ namespace loftscope {
 
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 struct Measure {
     std::string_view evaluation;
@@ -28,11 +28,11 @@ constexpr std::array<Measure, 4> measures{
      {"contours", "ods", "ODS F against human contours, per cent"},
      {"knn", "accuracy", "accuracy of nearest neighbours, per cent"}}};
 
-ChartInterval intervalOf(const json& pair) {
+ChartInterval intervalOf(const Json& pair) {
     return {pair.at(0).get<double>(), pair.at(1).get<double>()};
 }
 
-ChartBar barOf(const json& result, const Measure& measure) {
+ChartBar barOf(const Json& result, const Measure& measure) {
     ChartBar bar;
     bar.title = result.at("method").get<std::string>();
     bar.value = result.at(measure.key).get<double>();
@@ -53,7 +53,7 @@ Result<EvaluationChart> evaluationChartOf(std::string_view text, const std::stri
                                 "results.json that its --out wrote.",
                                 name, why));
     };
-    const json root = json::parse(text, nullptr, false);
+    const Json root = Json::parse(text, nullptr, false);
     if (root.is_discarded() || !root.is_object()) return wrong("not JSON");
     try {
         EvaluationChart chart;
@@ -63,11 +63,11 @@ Result<EvaluationChart> evaluationChartOf(std::string_view text, const std::stri
         if (measure == measures.end()) return wrong("an evaluation that is not known here");
         chart.measure = measure->title;
         chart.caption = root.value("caption", "");
-        for (const json& result : root.at("results"))
+        for (const Json& result : root.at("results"))
             chart.bars.push_back(barOf(result, *measure));
         if (chart.bars.empty()) return wrong("it has no methods");
         return chart;
-    } catch (const json::exception&) {
+    } catch (const Json::exception&) {
         return wrong("something is missing or of another kind");
     }
 }

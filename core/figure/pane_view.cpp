@@ -134,7 +134,7 @@ bool takeOption(PaneView& pane, std::string_view key, std::string_view value) {
     if (key == "basis") {
         pane.basis = value;
         return value == "own" || value == "lowres" || value == "shared" || value == "locked" ||
-               (value.starts_with("file:") && value.size() > 5);
+               (value.starts_with(basisFilePrefix) && value.size() > basisFilePrefix.size());
     }
     if (key == "percentiles") {
         std::vector<double> percents;

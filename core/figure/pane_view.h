@@ -15,6 +15,9 @@
 
 namespace loftscope {
 
+/// Before the path of a file, where a pane names the PCA basis to use (PaneView::basis).
+inline constexpr std::string_view basisFilePrefix = "file:";
+
 struct PaneView {
     enum class Kind {
         Image,

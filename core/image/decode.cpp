@@ -38,7 +38,7 @@ private:
 
 /// OpenCV's limits (CV_IO_MAX_IMAGE_PIXELS, CV_IO_MAX_IMAGE_WIDTH and _HEIGHT).
 constexpr std::int64_t maximalPixels = std::int64_t{1} << 30U;
-constexpr std::int64_t maximalSide = std::int64_t{1} << 20U;
+constexpr std::int64_t maximalPictureSide = std::int64_t{1} << 20U;
 
 Result<cv::Mat> decodePixels(std::span<const std::byte> bytes, const PictureFileInfo& info,
                              const std::string& name) {
@@ -65,7 +65,7 @@ Result<cv::Mat> decodePixels(std::span<const std::byte> bytes, const PictureFile
             return fail(ErrorCode::InvalidArgument,
                         fmt::format("'{}' claims a size of no pixels or of more than {} pixels ({} "
                                     "on a side): choose another picture.",
-                                    name, maximalPixels, maximalSide));
+                                    name, maximalPixels, maximalPictureSide));
     }
     if (decoded.empty())
         return fail(ErrorCode::Malformed,

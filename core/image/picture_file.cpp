@@ -19,12 +19,12 @@ Bytes part(Bytes bytes, std::size_t offset, std::size_t size) {
     return bytes.subspan(offset, std::min(size, bytes.size() - offset));
 }
 
-bool startsWith(Bytes bytes, std::string_view text) {
+bool beginsWith(Bytes bytes, std::string_view text) {
     return bytes.size() >= text.size() && std::memcmp(bytes.data(), text.data(), text.size()) == 0;
 }
 
 bool hasAt(Bytes bytes, std::size_t offset, std::string_view text) {
-    return startsWith(part(bytes, offset, text.size()), text);
+    return beginsWith(part(bytes, offset, text.size()), text);
 }
 
 enum class ByteOrder { Little, Big };
@@ -50,7 +50,7 @@ auto truncated(const std::string& name) {
 constexpr std::string_view exifMark{"Exif\0\0", 6};
 
 int orientationOfMarkedExif(Bytes bytes) {
-    return orientationOfExif(startsWith(bytes, exifMark) ? bytes.subspan(exifMark.size()) : bytes);
+    return orientationOfExif(beginsWith(bytes, exifMark) ? bytes.subspan(exifMark.size()) : bytes);
 }
 
 Result<PictureFileInfo> inspectJpeg(Bytes bytes, const std::string& name) {
@@ -76,7 +76,7 @@ Result<PictureFileInfo> inspectJpeg(Bytes bytes, const std::string& name) {
         const bool startOfFrame =
             marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
         if (startOfFrame) info.cmyk = number(segment, 5, 1, ByteOrder::Big) == 4U;
-        if (marker == 0xe1 && startsWith(segment, exifMark) && !exifSeen) {
+        if (marker == 0xe1 && beginsWith(segment, exifMark) && !exifSeen) {
             info.orientation = orientationOfMarkedExif(segment);
             exifSeen = true;
         }
@@ -144,8 +144,8 @@ struct OrientationTag {
 
 /// The orientation entry of the first directory of a TIFF structure.
 std::optional<OrientationTag> findOrientation(Bytes tiff) {
-    if (!startsWith(tiff, "II") && !startsWith(tiff, "MM")) return std::nullopt;
-    const ByteOrder order = startsWith(tiff, "II") ? ByteOrder::Little : ByteOrder::Big;
+    if (!beginsWith(tiff, "II") && !beginsWith(tiff, "MM")) return std::nullopt;
+    const ByteOrder order = beginsWith(tiff, "II") ? ByteOrder::Little : ByteOrder::Big;
     const std::size_t directory = number(tiff, 4, 4, order).value_or(0);
     const std::uint32_t entries = number(tiff, directory, 2, order).value_or(0);
     constexpr std::uint32_t orientation = 0x0112;
@@ -213,16 +213,16 @@ Result<PictureFileInfo> inspectPictureFile(Bytes bytes, const std::string& name)
     if (bytes.empty())
         return fail(ErrorCode::Malformed,
                     fmt::format("'{}' is empty: choose another picture.", name));
-    if (startsWith(bytes, "\xff\xd8\xff")) return inspectJpeg(bytes, name);
-    if (startsWith(bytes, "\x89PNG\r\n\x1a\n")) return inspectPng(bytes, name);
-    if (startsWith(bytes, "RIFF") && hasAt(bytes, 8, "WEBP")) return inspectWebP(bytes, name);
-    if (startsWith(bytes, std::string_view("II*\0", 4)) ||
-        startsWith(bytes, std::string_view("MM\0*", 4)))
+    if (beginsWith(bytes, "\xff\xd8\xff")) return inspectJpeg(bytes, name);
+    if (beginsWith(bytes, "\x89PNG\r\n\x1a\n")) return inspectPng(bytes, name);
+    if (beginsWith(bytes, "RIFF") && hasAt(bytes, 8, "WEBP")) return inspectWebP(bytes, name);
+    if (beginsWith(bytes, std::string_view("II*\0", 4)) ||
+        beginsWith(bytes, std::string_view("MM\0*", 4)))
         return PictureFileInfo{.format = PictureFormat::Tiff,
                                .orientation = orientationOfExif(bytes)};
-    if (startsWith(bytes, "BM")) return PictureFileInfo{.format = PictureFormat::Bmp};
-    if (startsWith(bytes, std::string_view("\0\0\0\x0cjP  ", 8)) ||
-        startsWith(bytes, "\xff\x4f\xff\x51"))
+    if (beginsWith(bytes, "BM")) return PictureFileInfo{.format = PictureFormat::Bmp};
+    if (beginsWith(bytes, std::string_view("\0\0\0\x0cjP  ", 8)) ||
+        beginsWith(bytes, "\xff\x4f\xff\x51"))
         return PictureFileInfo{.format = PictureFormat::Jpeg2000};
     if (bytes.size() > 2 && bytes[0] == std::byte{'P'} && bytes[1] >= std::byte{'1'} &&
         bytes[1] <= std::byte{'6'} && std::strchr(" \t\r\n#", static_cast<char>(bytes[2])))

@@ -32,7 +32,6 @@ using Kind = PaneView::Kind;
 
 /// Per method; a 448 x 672 map of 384 channels takes 462 MB.
 constexpr std::size_t cacheBytes = std::size_t{512} << 20U;
-constexpr std::string_view filePrefix = "file:";
 
 std::string sizeOf(const Extent& extent) {
     return fmt::format("{} x {}", extent.width, extent.height);
@@ -317,8 +316,10 @@ private:
         const bool own = view.basis == "own" || !lockedOrOther(view);
         const std::string basisName =
             own ? "own"
-            : view.basis.starts_with(filePrefix)
-                ? std::filesystem::path(view.basis.substr(filePrefix.size())).filename().string()
+            : view.basis.starts_with(basisFilePrefix)
+                ? std::filesystem::path(view.basis.substr(basisFilePrefix.size()))
+                      .filename()
+                      .string()
             : view.basis == "lowres" ? "low-res"
                                      : view.basis;
         const std::string subtitle =
@@ -362,8 +363,8 @@ private:
         if (name == "locked") {
             basis = request_.lockedBases.at(view.method);
             LOFTSCOPE_CHECK(checkLockedBasis(basis, field.channels(), titleOfMethod(view.method)));
-        } else if (name.starts_with(filePrefix)) {
-            LOFTSCOPE_TRY(basis, readPcaBasis(view.basis.substr(filePrefix.size())));
+        } else if (name.starts_with(basisFilePrefix)) {
+            LOFTSCOPE_TRY(basis, readPcaBasis(view.basis.substr(basisFilePrefix.size())));
         } else {
             std::vector<PcaSource> sources{{&field, titleOfMethod(view.method)}};
             if (view.basis == "lowres") sources = {{low_.get(), "low-res"}};

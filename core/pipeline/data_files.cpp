@@ -22,7 +22,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* picksFile = "picks.json";
-constexpr std::string_view filePrefix = "file:";
 
 using Metadata = std::map<std::string, std::string>;
 
@@ -36,8 +35,8 @@ std::string mapFile(const DataMap& map, std::string_view format) {
 
 std::string basisFile(const std::string& key) {
     std::string name = key;
-    if (key.starts_with(filePrefix))
-        name = "file-" + fs::path(key.substr(filePrefix.size())).stem().string();
+    if (key.starts_with(basisFilePrefix))
+        name = "file-" + fs::path(key.substr(basisFilePrefix.size())).stem().string();
     std::ranges::replace(name, ':', '-');
     return "basis-" + name + ".safetensors";
 }

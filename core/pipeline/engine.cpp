@@ -6,7 +6,9 @@
 #include "core/analysis/pca.h"
 #include "core/analysis/pca_file.h"
 #include "core/analysis/similarity.h"
+#include "core/analysis/tensor_values.h"
 #include "core/base/guard.h"
+#include "core/figure/pane_view.h"
 #include "core/image/clip.h"
 #include "core/pipeline/locked_basis.h"
 #include "core/pipeline/models.h"
@@ -44,12 +46,6 @@ enum Urgency { mapUrgency = 0, pickUrgency = 1, openUrgency = 2 };
 constexpr std::chrono::milliseconds progressInterval{33};
 /// Smaller tiles would spend most of their time on LoftUp's margins.
 constexpr std::int64_t smallestTile = 16;
-
-std::vector<float> floatsOf(const at::Tensor& tensor) {
-    const at::Tensor dense = tensor.to(at::kCPU, at::kFloat).contiguous();
-    const std::span values(dense.const_data_ptr<float>(), static_cast<std::size_t>(dense.numel()));
-    return {values.begin(), values.end()};
-}
 
 /// Of k x H x W or H x W.
 SharedMap mapOf(const at::Tensor& tensor) {
@@ -155,8 +151,6 @@ PcaBasis truncated(PcaBasis basis, std::int64_t components) {
 std::string nameWithSize(const std::string& name, const Extent& extent) {
     return fmt::format("{} {} x {}", name, extent.width, extent.height);
 }
-
-constexpr std::string_view filePrefix = "file:";
 
 /// Frames, evenly spread, that the basis of a clip is fitted on.
 constexpr std::int64_t clipSamples = 8;
@@ -681,9 +675,9 @@ struct Engine::State {
             callback(id, FieldTile{request, rect, floatsOf(projectBlock(basis, block))});
         };
         PcaBasis basis;
-        if (request.basis.starts_with(filePrefix)) {
-            LOFTSCOPE_TRY(
-                basis, basisFromFile(request.basis.substr(filePrefix.size()), field->channels()));
+        if (request.basis.starts_with(basisFilePrefix)) {
+            LOFTSCOPE_TRY(basis, basisFromFile(request.basis.substr(basisFilePrefix.size()),
+                                               field->channels()));
         } else if (request.basis == "locked" && locked.contains(method)) {
             basis = locked.at(method);
             LOFTSCOPE_CHECK(checkLockedBasis(basis, field->channels(), name));

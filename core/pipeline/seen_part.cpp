@@ -10,12 +10,12 @@ namespace {
 
 constexpr double coarsePixels = 4096;
 
-struct Span {
+struct Stretch {
     std::int64_t begin;
     std::int64_t length;
 };
 
-Span spanOf(double begin, double end, std::int64_t length) {
+Stretch spanOf(double begin, double end, std::int64_t length) {
     const auto size = static_cast<double>(length);
     const auto first = static_cast<std::int64_t>(std::floor(std::clamp(begin, 0.0, 1.0) * size));
     const auto last = static_cast<std::int64_t>(std::ceil(std::clamp(end, 0.0, 1.0) * size));
@@ -25,8 +25,8 @@ Span spanOf(double begin, double end, std::int64_t length) {
 } // namespace
 
 Rect seenRect(const SeenPart& part, const Extent& map) {
-    const Span x = spanOf(part.left, part.right, map.width);
-    const Span y = spanOf(part.top, part.bottom, map.height);
+    const Stretch x = spanOf(part.left, part.right, map.width);
+    const Stretch y = spanOf(part.top, part.bottom, map.height);
     return {x.begin, y.begin, x.length, y.length};
 }
 

@@ -142,13 +142,12 @@ void readBasis(JsonFields& outer, const std::string& method, const ordered_json&
     if (auto read = fields.finish(); !read) outer.complain(read.error());
 }
 
-constexpr std::string_view filePrefix = "file:";
-
 /// A pane's text with the path of a basis file as it is written or read.
 template <typename Change>
 PaneView withBasisPath(PaneView pane, const Change& change) {
-    if (pane.basis.starts_with(filePrefix))
-        pane.basis = std::string(filePrefix) + change(pane.basis.substr(filePrefix.size()));
+    if (pane.basis.starts_with(basisFilePrefix))
+        pane.basis =
+            std::string(basisFilePrefix) + change(pane.basis.substr(basisFilePrefix.size()));
     return pane;
 }
 
@@ -378,10 +377,11 @@ Result<std::vector<MissingPart>> missingParts(const Session& session, const RunC
                  "put it there, or choose another checkpoint");
         std::set<std::string> bases;
         for (const SessionPane& pane : session.panes)
-            if (pane.view.basis.starts_with(filePrefix)) bases.insert(pane.view.basis);
+            if (pane.view.basis.starts_with(basisFilePrefix)) bases.insert(pane.view.basis);
         for (const std::string& basis : bases)
-            look(MissingPart::What::Basis, {}, SessionFile{basis.substr(filePrefix.size()), {}, {}},
-                 "The PCA basis", "put it there, or choose another basis");
+            look(MissingPart::What::Basis, {},
+                 SessionFile{basis.substr(basisFilePrefix.size()), {}, {}}, "The PCA basis",
+                 "put it there, or choose another basis");
         return missing;
     });
 }

@@ -16,6 +16,9 @@ namespace loftscope {
 
 namespace {
 
+/// Beside the program; its name is that of the target in CMakeLists.txt.
+constexpr const char* sentencePieceModule = "loftscope_sentencepiece.so";
+
 class SentenceTokenizer final : public TextTokenizer {
 public:
     explicit SentenceTokenizer(std::unique_ptr<SentencePieces> pieces)
@@ -68,8 +71,8 @@ LoadSentencePieces moduleFunction() {
 #else
         constexpr int ownSymbolsFirst = RTLD_DEEPBIND;
 #endif
-        void* module = dlopen((folder / LOFTSCOPE_SENTENCEPIECE_MODULE).c_str(),
-                              RTLD_NOW | RTLD_LOCAL | ownSymbolsFirst);
+        void* module =
+            dlopen((folder / sentencePieceModule).c_str(), RTLD_NOW | RTLD_LOCAL | ownSymbolsFirst);
         if (module == nullptr) return nullptr;
         return reinterpret_cast<LoadSentencePieces>(dlsym(module, sentencePiecesSymbol));
     }();
@@ -86,7 +89,7 @@ Result<std::unique_ptr<TextTokenizer>> readSentenceTokenizer(const std::filesyst
             ErrorCode::NotFound,
             fmt::format("'{}', which reads SigLIP's vocabularies, is not beside the program "
                         "or cannot be loaded: build or install LoftScope again.",
-                        LOFTSCOPE_SENTENCEPIECE_MODULE));
+                        sentencePieceModule));
     }
     std::unique_ptr<SentencePieces> pieces(load(path.c_str()));
     if (!pieces) {

@@ -4,6 +4,7 @@
 #include "core/train/activation_checkpoint.h"
 #include "core/upsample/coordinate_encoder.h"
 #include "core/upsample/picture_rects.h"
+#include "core/weights/layers.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
@@ -111,10 +112,6 @@ StateDict freshBuffers(const LoftUpSpec& spec, c10::Device device) {
 }
 
 constexpr std::int64_t convolutionMargin = 2; // two 3 x 3 convolutions
-
-at::Tensor headsOf(const at::Tensor& rows, std::int64_t heads) {
-    return rows.view({rows.size(0), rows.size(1), heads, rows.size(2) / heads}).transpose(1, 2);
-}
 
 } // namespace
 
@@ -265,8 +262,8 @@ at::Tensor TrainableLoftUp::block(const at::Tensor& x, const at::Tensor& tokens,
     const at::Tensor keysValues =
         at::linear(keyed, weight.narrow(0, dim, 2 * dim), bias.narrow(0, dim, 2 * dim));
     const at::Tensor attended = at::scaled_dot_product_attention(
-        headsOf(query, spec_.heads), headsOf(keysValues.narrow(2, 0, dim), spec_.heads),
-        headsOf(keysValues.narrow(2, dim, dim), spec_.heads));
+        splitHeads(query, spec_.heads), splitHeads(keysValues.narrow(2, 0, dim), spec_.heads),
+        splitHeads(keysValues.narrow(2, dim, dim), spec_.heads));
     const at::Tensor middle =
         x + linear(attended.transpose(1, 2).reshape(query.sizes()), "0.attention.out_proj");
     return middle + linear(at::gelu(linear(norm(middle, "1.net.0"), "1.net.1")), "1.net.4");

@@ -3,6 +3,7 @@
 
 #include "core/backbone/conv_stem.h"
 #include "core/backbone/position_table.h"
+#include "core/weights/layers.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
@@ -25,7 +26,7 @@ namespace loftscope {
 
 namespace {
 
-constexpr double layerNormEps = 1e-6;
+constexpr double vitLayerNormEps = 1e-6;
 constexpr std::int64_t headWidth = 64;
 
 /// Shapes of all parameters, by hub name.
@@ -60,10 +61,6 @@ std::map<std::string, std::vector<std::int64_t>> wantedParameters(const VitSpec&
     }
     norm("norm");
     return wanted;
-}
-
-at::Tensor headsOf(const at::Tensor& rows, std::int64_t heads) {
-    return rows.view({rows.size(0), rows.size(1), heads, rows.size(2) / heads}).transpose(1, 2);
 }
 
 } // namespace
@@ -166,7 +163,7 @@ at::Tensor TrainableVit::block(const at::Tensor& x, std::int64_t index,
     };
     const auto norm = [&](const at::Tensor& rows, const std::string& key) {
         return at::layer_norm(rows, {width}, parameter(key + ".weight"), parameter(key + ".bias"),
-                              layerNormEps);
+                              vitLayerNormEps);
     };
     const auto linear = [&](const at::Tensor& rows, const std::string& key) {
         const at::Tensor bias = parameter(key + ".bias");
@@ -180,7 +177,7 @@ at::Tensor TrainableVit::block(const at::Tensor& x, std::int64_t index,
     };
     const at::Tensor qkv = linear(norm(x, "norm1"), "attn.qkv");
     const auto third = [&](std::int64_t k) {
-        return headsOf(qkv.narrow(2, k * width, width), spec_.heads);
+        return splitHeads(qkv.narrow(2, k * width, width), spec_.heads);
     };
     const at::Tensor attended =
         at::scaled_dot_product_attention(third(0), third(1), third(2)).transpose(1, 2);
@@ -216,7 +213,8 @@ at::Tensor TrainableVit::forward(const at::Tensor& pictures, at::ScalarType arit
     for (std::int64_t i = 0; i < spec_.depth; ++i)
         x = block(x, i, arithmetic);
     return at::layer_norm(x.slice(1, 1 + spec_.registers), {spec_.width},
-                          parameters.at("norm.weight"), parameters.at("norm.bias"), layerNormEps);
+                          parameters.at("norm.weight"), parameters.at("norm.bias"),
+                          vitLayerNormEps);
 }
 
 void TrainableVit::average(const TrainableVit& other, double decay) {

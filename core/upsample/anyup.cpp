@@ -39,7 +39,7 @@ namespace loftscope {
 namespace {
 
 // What the checkpoints do not tell.
-constexpr std::int64_t heads = 4;
+constexpr std::int64_t anyUpHeads = 4;
 constexpr float windowRatio = 0.1F; ///< of the picture's side, to each side of a pixel
 
 // --- weights ------------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ struct AnyUpWeights {
     c10::Device device = c10::kCPU;
 };
 
-AnyUpWeights readWeights(const WeightScope& root, std::int64_t width, c10::Device device) {
+AnyUpWeights readAnyUpWeights(const WeightScope& root, std::int64_t width, c10::Device device) {
     const auto convolution = [&](const WeightScope& scope, std::int64_t out, std::int64_t in) {
         return Linear{scope("weight", {out, in, 1, 1}).flatten(1).to(device), {}};
     };
@@ -196,8 +196,8 @@ public:
         const at::Tensor mixed =
             at::conv2d(at::reflection_pad2d(both, {1, 1, 1, 1}), w.aggregation_0);
         const at::Tensor tokens = throughBlocks(w.aggregation, rowsFromPicture(mixed));
-        keys_ = splitHeads(w.in_proj_k(rmsNormed(tokens, w.norm_k)), heads)
-                    .reshape({heads, grid.height, grid.width, w.pixels.width / heads})
+        keys_ = splitHeads(w.in_proj_k(rmsNormed(tokens, w.norm_k)), anyUpHeads)
+                    .reshape({anyUpHeads, grid.height, grid.width, w.pixels.width / anyUpHeads})
                     .contiguous();
     }
 
@@ -226,10 +226,10 @@ public:
         // A click has to be quick, and weights are not sensitive to the order of summation.
         const Attention attention = attentionOf({pixel.x, pixel.y, 1, 1}, 1);
         const Extent grid = gridExtent();
-        at::Tensor map = at::zeros({1, heads, grid.height, grid.width}, low_.values.options());
+        at::Tensor map = at::zeros({1, anyUpHeads, grid.height, grid.width}, low_.values.options());
         map.slice(2, attention.rows.begin, attention.rows.end)
             .slice(3, attention.columns.begin, attention.columns.end)
-            .copy_(attention.weights.view({1, heads, attention.rows.end - attention.rows.begin,
+            .copy_(attention.weights.view({1, anyUpHeads, attention.rows.end - attention.rows.begin,
                                            attention.columns.end - attention.columns.begin}));
         return map;
     }
@@ -263,9 +263,9 @@ private:
             at::conv2d(pictureFromRows(pixels_.pooledQueries(outer, extent_), outer),
                        w.cross_conv2d, {}, 1, 1);
         const at::Tensor rows = rowsFromPicture(cropped(convolved, outer, rect));
-        const double scale = 1.0 / std::sqrt(static_cast<double>(w.pixels.width / heads));
+        const double scale = 1.0 / std::sqrt(static_cast<double>(w.pixels.width / anyUpHeads));
         const at::Tensor queries =
-            splitHeads(w.in_proj_q(rmsNormed(rows, w.norm_q)), heads) * scale; // heads x P x d
+            splitHeads(w.in_proj_q(rmsNormed(rows, w.norm_q)), anyUpHeads) * scale; // heads x P x d
 
         const Extent grid = gridExtent();
         const Windows down = windowsOf(rect.y, rect.height, extent_.height, grid.height, w.device);
@@ -331,7 +331,7 @@ Recognition<UpsamplerCandidate> recogniseAnyUp(const StateDict& state) {
     if (found == state.end()) return std::nullopt;
     const std::string prefix = found->first.substr(0, found->first.size() - anchor.size());
     const std::int64_t width = found->second.dim() > 0 ? found->second.size(0) : 0;
-    if (width < 1 || width % normGroups != 0 || width % (2 * heads) != 0) {
+    if (width < 1 || width % normGroups != 0 || width % (2 * anyUpHeads) != 0) {
         return fail(ErrorCode::Unsupported,
                     fmt::format("This looks like an AnyUp upsampler, but its width {} does not "
                                 "divide into {} groups.",
@@ -346,17 +346,17 @@ Recognition<UpsamplerCandidate> recogniseAnyUp(const StateDict& state) {
     candidate.identity.name = "AnyUp (any backbone)";
     candidate.identity.facts = {{"channels", "any"},
                                 {"query_width", width},
-                                {"heads", heads},
+                                {"heads", anyUpHeads},
                                 {"window", "a fifth of each side"}};
     const WeightScope weights = scope(state);
-    readWeights(weights, width, c10::kCPU);
+    readAnyUpWeights(weights, width, c10::kCPU);
     candidate.identity.account = weights.account();
     candidate.build = [state, scope, width](
                           c10::Device device,
                           c10::ScalarType /*arithmetic*/) -> Result<std::unique_ptr<Upsampler>> {
         return guarded("reading AnyUp's weights", [&]() -> Result<std::unique_ptr<Upsampler>> {
             const WeightScope root = scope(state);
-            auto read = std::make_shared<const AnyUpWeights>(readWeights(root, width, device));
+            auto read = std::make_shared<const AnyUpWeights>(readAnyUpWeights(root, width, device));
             LOFTSCOPE_CHECK(requireComplete(root.account(), "AnyUp"));
             return std::make_unique<AnyUpUpsampler>(std::move(read));
         });

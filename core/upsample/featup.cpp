@@ -29,10 +29,10 @@ namespace loftscope {
 namespace {
 
 constexpr std::size_t stages = 4;
-constexpr std::int64_t factor = 16; ///< of all stages together
+constexpr std::int64_t featUpFactor = 16; ///< of all stages together
 constexpr std::int64_t radius = 3;
-constexpr std::int64_t side = 2 * radius + 1;
-constexpr std::int64_t taps = side * side;
+constexpr std::int64_t kernelSide = 2 * radius + 1;
+constexpr std::int64_t kernelTaps = kernelSide * kernelSide;
 constexpr std::int64_t codeWidth = 32; ///< of what a pixel's colour is compared by
 constexpr double fixupShare = 0.1;
 
@@ -63,24 +63,26 @@ Linear readPointwise(const WeightScope& scope, std::int64_t out, std::int64_t in
 Stage readStage(const WeightScope& scope, c10::Device device) {
     const double temperature = std::exp(scope("range_temp", {}).item<double>());
     const double sigma = scope("sigma_spatial", {}).item<double>();
-    const at::Tensor place = at::linspace(-1, 1, side);
+    const at::Tensor place = at::linspace(-1, 1, kernelSide);
     const at::Tensor distance = place.square().unsqueeze(1) + place.square().unsqueeze(0);
     return {.temperature = std::clamp(temperature, 1e-4, 1e4),
             .nearness = (-distance / (2 * sigma * sigma)).exp().flatten().to(device),
             .range_proj_0 = readPointwise(scope["range_proj"][0], codeWidth, 3, device),
             .range_proj_3 = readPointwise(scope["range_proj"][3], codeWidth, codeWidth, device),
-            .fixup_proj_0 = readPointwise(scope["fixup_proj"][0], taps, taps + 3, device),
-            .fixup_proj_3 = readPointwise(scope["fixup_proj"][3], taps, taps, device)};
+            .fixup_proj_0 =
+                readPointwise(scope["fixup_proj"][0], kernelTaps, kernelTaps + 3, device),
+            .fixup_proj_3 = readPointwise(scope["fixup_proj"][3], kernelTaps, kernelTaps, device)};
 }
 
 /// Where the parts of the file lie: the stack, and the norm beside it.
-struct Place {
+struct FeatUpPlace {
     std::string stack; ///< "upsampler." in Lightning's checkpoints
     std::string norm;  ///< "model.1.norm"; empty where there is none
     std::int64_t channels = 0;
 };
 
-FeatUpWeights readWeights(const WeightScope& root, const Place& place, c10::Device device) {
+FeatUpWeights readFeatUpWeights(const WeightScope& root, const FeatUpPlace& place,
+                                c10::Device device) {
     const WeightScope stack =
         place.stack.empty() ? root : root[place.stack.substr(0, place.stack.size() - 1)];
     FeatUpWeights weights{
@@ -184,15 +186,15 @@ private:
 
         const at::Tensor kernel = kernels(count, rect, rows, columns);
         at::Tensor sum = at::zeros({source.size(0), rect.height, rect.width}, source.options());
-        for (std::int64_t tap = 0; tap < taps; ++tap)
+        for (std::int64_t tap = 0; tap < kernelTaps; ++tap)
             sum.addcmul_(shifted(enlarged, rect, tap), kernel[tap]);
         return sum;
     }
 
     /// What lies at a tap's offset from each pixel of the rectangle, in a map with mirrored margin.
     static at::Tensor shifted(const at::Tensor& padded, const Rect& rect, std::int64_t tap) {
-        return padded.slice(1, tap / side, tap / side + rect.height)
-            .slice(2, tap % side, tap % side + rect.width);
+        return padded.slice(1, tap / kernelSide, tap / kernelSide + rect.height)
+            .slice(2, tap % kernelSide, tap % kernelSide + rect.width);
     }
 
     /// Weights of every tap for the pixels of a rectangle: taps x h x w.
@@ -208,19 +210,19 @@ private:
             stage.range_proj_3(at::gelu(stage.range_proj_0(colors.permute({1, 2, 0}))))
                 .permute({2, 0, 1})
                 .contiguous();
-        const at::Tensor own = shifted(codes, rect, taps / 2);
+        const at::Tensor own = shifted(codes, rect, kernelTaps / 2);
         std::vector<at::Tensor> likeness;
-        for (std::int64_t tap = 0; tap < taps; ++tap)
+        for (std::int64_t tap = 0; tap < kernelTaps; ++tap)
             likeness.push_back((shifted(codes, rect, tap) * own).sum(0).flatten());
         const at::Tensor byColor =
             at::softmax(at::stack(likeness, 1) * stage.temperature, 1); // P x taps
         at::Tensor kernel = byColor * stage.nearness;
         kernel = kernel / kernel.sum(1, true).clamp_min(1e-7);
-        const at::Tensor color = shifted(colors, rect, taps / 2).flatten(1).t();
+        const at::Tensor color = shifted(colors, rect, kernelTaps / 2).flatten(1).t();
         kernel =
             kernel + stage.fixup_proj_3(at::gelu(stage.fixup_proj_0(at::cat({kernel, color}, 1)))) *
                          fixupShare;
-        return kernel.t().reshape({taps, rect.height, rect.width});
+        return kernel.t().reshape({kernelTaps, rect.height, rect.width});
     }
 
     std::shared_ptr<const FeatUpWeights> weights_;
@@ -276,7 +278,7 @@ Recognition<UpsamplerCandidate> recogniseFeatUp(const StateDict& state) {
         return entry.first == anchor || entry.first.ends_with("." + std::string(anchor));
     });
     if (found == state.end()) return std::nullopt;
-    Place place;
+    FeatUpPlace place;
     place.stack = found->first.substr(0, found->first.size() - anchor.size());
     const auto mix = state.find(place.stack + "fixup_proj.1.weight");
     if (mix == state.end() || mix->second.dim() != 4) {
@@ -294,18 +296,19 @@ Recognition<UpsamplerCandidate> recogniseFeatUp(const StateDict& state) {
     candidate.identity.name = fmt::format("FeatUp JBU for {} channels", place.channels);
     candidate.identity.facts = {{"channels", place.channels},
                                 {"stages", static_cast<std::int64_t>(stages)},
-                                {"factor", factor},
-                                {"window", side},
+                                {"factor", featUpFactor},
+                                {"window", kernelSide},
                                 {"channel_norm", !place.norm.empty()}};
     const WeightScope root(state);
-    readWeights(root, place, c10::kCPU);
+    readFeatUpWeights(root, place, c10::kCPU);
     candidate.identity.account = root.account();
     candidate.build =
         [state, place](c10::Device device,
                        c10::ScalarType /*arithmetic*/) -> Result<std::unique_ptr<Upsampler>> {
         return guarded("reading FeatUp's weights", [&]() -> Result<std::unique_ptr<Upsampler>> {
             const WeightScope scope(state);
-            auto read = std::make_shared<const FeatUpWeights>(readWeights(scope, place, device));
+            auto read =
+                std::make_shared<const FeatUpWeights>(readFeatUpWeights(scope, place, device));
             LOFTSCOPE_CHECK(requireComplete(scope.account(), "FeatUp's stack"));
             return std::make_unique<FeatUpUpsampler>(std::move(read));
         });

@@ -19,7 +19,7 @@ namespace loftscope {
 
 namespace {
 
-constexpr std::int64_t heads = 4; // the checkpoints do not tell
+constexpr std::int64_t jafarHeads = 4; // the checkpoints do not tell
 
 struct JafarWeights {
     std::int64_t channels = 0; ///< of the features
@@ -41,7 +41,8 @@ struct JafarShape {
     std::int64_t channels = 0;
 };
 
-JafarWeights readWeights(const WeightScope& root, const JafarShape& shape, c10::Device device) {
+JafarWeights readJafarWeights(const WeightScope& root, const JafarShape& shape,
+                              c10::Device device) {
     const std::int64_t width = shape.width;
     const auto convolution = [&](const WeightScope& scope, std::int64_t in) {
         return Linear{scope("weight", {width, in, 1, 1}).flatten(1).to(device), {}};
@@ -116,7 +117,7 @@ public:
             throughBlocks(w.key_features_encoder, w.key_features_encoder_0(features));
         const at::Tensor keys =
             w.sft_gamma(looks) * keyMoments.fitted({})(fromPicture) + w.sft_beta(looks);
-        keys_ = splitHeads(w.k_proj(rmsNormed(keys, w.norm_k)), heads).contiguous();
+        keys_ = splitHeads(w.k_proj(rmsNormed(keys, w.norm_k)), jafarHeads).contiguous();
     }
 
     Extent extent() const override { return extent_; }
@@ -142,7 +143,8 @@ public:
     std::optional<at::Tensor> attend(const Pixel& pixel) const override {
         const at::NoGradGuard noGrad;
         const Extent grid = gridExtent();
-        return attentionOf({pixel.x, pixel.y, 1, 1}, 1).view({1, heads, grid.height, grid.width});
+        return attentionOf({pixel.x, pixel.y, 1, 1}, 1)
+            .view({1, jafarHeads, grid.height, grid.width});
     }
 
 private:
@@ -164,7 +166,7 @@ private:
         const at::Tensor convolved =
             at::conv2d(pictureFromRows(normed, outer), w.cross_conv2d, {}, 1, 1);
         const at::Tensor rows = rowsFromPicture(cropped(convolved, outer, rect));
-        return attentionWeights(splitHeads(w.q_proj(rmsNormed(rows, w.norm_q)), heads), keys_);
+        return attentionWeights(splitHeads(w.q_proj(rmsNormed(rows, w.norm_q)), jafarHeads), keys_);
     }
 
     std::shared_ptr<const JafarWeights> weights_;
@@ -225,7 +227,7 @@ Recognition<UpsamplerCandidate> recogniseJafar(const StateDict& state) {
     if (features == state.end() || features->second.dim() != 4)
         return unusable("nothing tells its number of channels");
     const JafarShape shape{features->second.size(0), features->second.size(1)};
-    if (shape.width < 1 || shape.width % normGroups != 0 || shape.width % (2 * heads) != 0)
+    if (shape.width < 1 || shape.width % normGroups != 0 || shape.width % (2 * jafarHeads) != 0)
         return unusable(
             fmt::format("its width {} does not divide into {} groups", shape.width, normGroups));
     const auto image = state.find(prefix + "image_encoder.0.weight");
@@ -240,16 +242,16 @@ Recognition<UpsamplerCandidate> recogniseJafar(const StateDict& state) {
     candidate.identity.family = "jafar";
     candidate.identity.name = fmt::format("JAFAR for {} channels", shape.channels);
     candidate.identity.facts = {
-        {"channels", shape.channels}, {"query_width", shape.width}, {"heads", heads}};
+        {"channels", shape.channels}, {"query_width", shape.width}, {"heads", jafarHeads}};
     const WeightScope weights = scope(state);
-    readWeights(weights, shape, c10::kCPU);
+    readJafarWeights(weights, shape, c10::kCPU);
     candidate.identity.account = weights.account();
     candidate.build = [state, scope, shape](
                           c10::Device device,
                           c10::ScalarType /*arithmetic*/) -> Result<std::unique_ptr<Upsampler>> {
         return guarded("reading JAFAR's weights", [&]() -> Result<std::unique_ptr<Upsampler>> {
             const WeightScope root = scope(state);
-            auto read = std::make_shared<const JafarWeights>(readWeights(root, shape, device));
+            auto read = std::make_shared<const JafarWeights>(readJafarWeights(root, shape, device));
             LOFTSCOPE_CHECK(requireComplete(root.account(), "JAFAR"));
             return std::make_unique<JafarUpsampler>(std::move(read));
         });

@@ -34,7 +34,7 @@ namespace loftscope {
 namespace {
 
 // What the checkpoints do not tell.
-constexpr std::int64_t heads = 4;
+constexpr std::int64_t nafHeads = 4;
 constexpr std::int64_t windowSide = 9; ///< in tokens
 /// The picture is shrunk to this multiple of the output where it is larger.
 constexpr std::int64_t largestPicture = 4;
@@ -81,12 +81,12 @@ ConvolutionStack readStack(const WeightScope& scope, std::int64_t width, std::in
             .reach = reach};
 }
 
-NafWeights readWeights(const WeightScope& root, std::int64_t width, c10::Device device) {
+NafWeights readNafWeights(const WeightScope& root, std::int64_t width, c10::Device device) {
     const WeightScope encoder = root["image_encoder"];
     return {.width = width,
             .encoder = readStack(encoder["encoder"], width / 2, 0, device),
             .sem_encoder = readStack(encoder["sem_encoder"], width / 2, 1, device),
-            .periods = encoder["rope"]("periods", {width / heads / 4}).to(device),
+            .periods = encoder["rope"]("periods", {width / nafHeads / 4}).to(device),
             .device = device};
 }
 
@@ -236,7 +236,7 @@ public:
             keys += pooledRows(queries(strip), strip, extent_, grid_);
         }
         const auto byHead = [&](const at::Tensor& map) {
-            return map.view({grid_.height, grid_.width, heads, -1})
+            return map.view({grid_.height, grid_.width, nafHeads, -1})
                 .permute({2, 0, 1, 3})
                 .contiguous();
         };
@@ -245,14 +245,14 @@ public:
     }
 
     Extent extent() const override { return extent_; }
-    std::int64_t channels() const override { return heads * values_.size(3); }
+    std::int64_t channels() const override { return nafHeads * values_.size(3); }
     Extent gridExtent() const override { return grid_; }
 
     at::Tensor evaluate(const Rect& rect) const override {
         const at::NoGradGuard noGrad;
         const at::Tensor described = perHead(queries(rect), rect); // heads x h x w x d
         at::Tensor result =
-            at::empty({heads, values_.size(3), rect.height, rect.width}, values_.options());
+            at::empty({nafHeads, values_.size(3), rect.height, rect.width}, values_.options());
         // Pixels of one token's cell see about the same tokens.
         const std::int64_t rows = blockSide(extent_.height, grid_.height);
         const std::int64_t columns = blockSide(extent_.width, grid_.width);
@@ -265,12 +265,12 @@ public:
                         .slice(side + 1, block.x - rect.x, block.right() - rect.x);
                 };
                 const Attention attention =
-                    attentionOf(block, part(described, 1).reshape({heads, block.area(), -1}));
+                    attentionOf(block, part(described, 1).reshape({nafHeads, block.area(), -1}));
                 const at::Tensor values =
                     attention.tokensOf(values_).flatten(1, 2).transpose(1, 2); // heads x C / 4 x n
                 part(result, 2).copy_(
                     at::matmul(values, attention.weights.transpose(1, 2))
-                        .view({heads, values_.size(3), block.height, block.width}));
+                        .view({nafHeads, values_.size(3), block.height, block.width}));
             }
         }
         return result.view({channels(), rect.height, rect.width});
@@ -280,10 +280,10 @@ public:
         const at::NoGradGuard noGrad;
         const Rect rect{pixel.x, pixel.y, 1, 1};
         const Attention attention =
-            attentionOf(rect, perHead(queries(rect), rect).reshape({heads, 1, -1}));
-        at::Tensor map = at::zeros({1, heads, grid_.height, grid_.width}, values_.options());
+            attentionOf(rect, perHead(queries(rect), rect).reshape({nafHeads, 1, -1}));
+        at::Tensor map = at::zeros({1, nafHeads, grid_.height, grid_.width}, values_.options());
         attention.tokensOf(map[0].unsqueeze(3))
-            .copy_(attention.weights.view({heads, attention.rows, attention.columns, 1}));
+            .copy_(attention.weights.view({nafHeads, attention.rows, attention.columns, 1}));
         return map;
     }
 
@@ -349,7 +349,7 @@ private:
             at::cat({down, across}, 2).view({rect.area(), 1, 2 * quarter}); // P x 1 x d / 2
         const at::Tensor cosine = angle.cos();
         const at::Tensor sine = angle.sin();
-        const at::Tensor halves = rows.view({rect.area(), heads, 4 * quarter});
+        const at::Tensor halves = rows.view({rect.area(), nafHeads, 4 * quarter});
         const at::Tensor first = halves.slice(2, 0, 2 * quarter);
         const at::Tensor second = halves.slice(2, 2 * quarter);
         return at::cat({first * cosine - second * sine, second * cosine + first * sine}, 2)
@@ -358,8 +358,8 @@ private:
 
     /// P x width as heads x h x w x d, scaled for the logits.
     at::Tensor perHead(const at::Tensor& rows, const Rect& rect) const {
-        const double scale = 1.0 / std::sqrt(static_cast<double>(weights_->width / heads));
-        return (rows * scale).view({rect.height, rect.width, heads, -1}).permute({2, 0, 1, 3});
+        const double scale = 1.0 / std::sqrt(static_cast<double>(weights_->width / nafHeads));
+        return (rows * scale).view({rect.height, rect.width, nafHeads, -1}).permute({2, 0, 1, 3});
     }
 
     Attention attentionOf(const Rect& block, const at::Tensor& described) const {
@@ -416,11 +416,11 @@ public:
                         "NAF's output cannot be smaller than the low-resolution grid: use a larger "
                         "output size.");
         }
-        if (low.channels() % heads != 0) {
+        if (low.channels() % nafHeads != 0) {
             return fail(ErrorCode::Mismatch,
                         fmt::format("NAF shares the channels out among {} heads, but the features "
                                     "have {}: choose another upsampler.",
-                                    heads, low.channels()));
+                                    nafHeads, low.channels()));
         }
         return guarded("binding NAF to the picture", [&]() -> std::unique_ptr<FeatureField> {
             const at::NoGradGuard noGrad;
@@ -452,11 +452,12 @@ Recognition<NafPlace> findNaf(const StateDict& state) {
     if (found == state.end()) return std::nullopt;
     const NafPlace place{found->first.substr(0, found->first.size() - anchor.size()),
                          found->second.dim() == 4 ? 2 * found->second.size(0) : 0};
-    if (place.width < 1 || place.width % (2 * normGroups) != 0 || place.width % (4 * heads) != 0) {
+    if (place.width < 1 || place.width % (2 * normGroups) != 0 ||
+        place.width % (4 * nafHeads) != 0) {
         return fail(ErrorCode::Unsupported,
                     fmt::format("This looks like a NAF upsampler, but its width {} does not divide "
                                 "into {} heads and {} groups.",
-                                place.width, heads, normGroups));
+                                place.width, nafHeads, normGroups));
     }
     if (state.contains(place.prefix + "image_encoder.encoder.3.conv1.weight")) {
         return fail(ErrorCode::Unsupported,
@@ -476,10 +477,10 @@ Recognition<UpsamplerCandidate> recogniseNaf(const StateDict& state) {
     candidate.identity.name = "NAF (any backbone)";
     candidate.identity.facts = {{"channels", "any multiple of 4"},
                                 {"query_width", place->width},
-                                {"heads", heads},
+                                {"heads", nafHeads},
                                 {"window", windowSide}};
     const WeightScope weights = place->in(state);
-    readWeights(weights, place->width, c10::kCPU);
+    readNafWeights(weights, place->width, c10::kCPU);
     candidate.identity.account = weights.account();
     candidate.build = [state](c10::Device device, c10::ScalarType /*arithmetic*/) {
         return buildNaf(state, device);
@@ -493,7 +494,7 @@ Result<std::unique_ptr<Upsampler>> buildNaf(const StateDict& state, c10::Device 
         LOFTSCOPE_TRY(const std::optional<NafPlace> place, findNaf(state));
         if (!place) return fail(ErrorCode::Unsupported, "These are not the weights of a NAF.");
         const WeightScope root = place->in(state);
-        auto read = std::make_shared<const NafWeights>(readWeights(root, place->width, device));
+        auto read = std::make_shared<const NafWeights>(readNafWeights(root, place->width, device));
         LOFTSCOPE_CHECK(requireComplete(root.account(), "NAF"));
         return std::make_unique<NafUpsampler>(std::move(read), keptBytes);
     });

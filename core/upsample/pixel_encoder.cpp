@@ -23,7 +23,7 @@ constexpr double rmsNormEps = std::numeric_limits<float>::epsilon();
 constexpr std::int64_t stripPixels = 16384;
 /// While a picture is bound its pixels' descriptions are kept from one pass to the next if they
 /// take no more than this; otherwise they are computed anew in every pass.
-constexpr std::int64_t keptBytes = std::int64_t{512} << 20;
+constexpr std::int64_t keptMapBytes = std::int64_t{512} << 20;
 
 } // namespace
 
@@ -59,7 +59,7 @@ PixelEncoder::PixelEncoder(std::shared_ptr<const PixelEncoderWeights> weights, a
     , strips_(stripsOf(extent_)) {
     const PixelEncoderWeights& w = *weights_;
     constexpr std::int64_t keptMaps = 3; // residual, hidden, encoded picture
-    const bool keep = extent_.area() * w.width * 4 * keptMaps <= keptBytes;
+    const bool keep = extent_.area() * w.width * 4 * keptMaps <= keptMapBytes;
 
     imageNorms_ = fit(w.image_encoder, keep, context, [&](const Rect& strip, std::size_t) {
         return w.image_encoder_0(pixels(strip));

@@ -31,10 +31,10 @@ namespace loftscope {
 
 namespace {
 
-constexpr int steps = 4;            ///< as the publishers run it
-constexpr std::int64_t factor = 16; ///< of all steps together
-constexpr std::int64_t reach = 2;   ///< of the averages, in pixels of the map before
-constexpr double batchNormEps = 1e-5;
+constexpr int steps = 4;                  ///< as the publishers run it
+constexpr std::int64_t upliftFactor = 16; ///< of all steps together
+constexpr std::int64_t reach = 2;         ///< of the averages, in pixels of the map before
+constexpr double upliftBatchNormEps = 1e-5;
 
 struct Offset {
     std::int64_t down = 0;
@@ -114,7 +114,7 @@ Convolution readFolded(const WeightScope& convolution, const WeightScope& norm, 
     const auto statistic = [&](std::string_view name) { return norm(name, {out}).to(at::kDouble); };
     norm.ignore("num_batches_tracked");
     const at::Tensor scale =
-        statistic("weight") * at::rsqrt(statistic("running_var") + batchNormEps);
+        statistic("weight") * at::rsqrt(statistic("running_var") + upliftBatchNormEps);
     const at::Tensor weight =
         convolution("weight", {out, in, 3, 3}).to(at::kDouble) * scale.view({out, 1, 1, 1});
     const at::Tensor bias = statistic("bias") - statistic("running_mean") * scale;
@@ -135,7 +135,8 @@ ConvolutionBlock readBlock(const WeightScope& scope, std::int64_t in, std::int64
     return block;
 }
 
-UpliftWeights readWeights(const WeightScope& root, const UpliftShape& shape, c10::Device device) {
+UpliftWeights readUpliftWeights(const WeightScope& root, const UpliftShape& shape,
+                                c10::Device device) {
     UpliftWeights weights;
     weights.channels = shape.channels;
     weights.device = device;
@@ -240,7 +241,7 @@ public:
     }
 
 private:
-    static std::int64_t strideOf(std::size_t level) { return factor >> level; }
+    static std::int64_t strideOf(std::size_t level) { return upliftFactor >> level; }
 
     /// Computes the first maps as a whole, as many as there is room for, and with them what the
     /// encoder says of the picture at their sizes.
@@ -260,7 +261,7 @@ private:
         std::vector<at::Tensor> coarseStrips;
         const Extent full = extents_[steps];
         const std::int64_t rows =
-            std::max<std::int64_t>(stripsOf(full).front().height / factor, 1) * factor;
+            std::max<std::int64_t>(stripsOf(full).front().height / upliftFactor, 1) * upliftFactor;
         for (std::int64_t y = 0; y < full.height; y += rows) {
             context.throwIfStopped();
             const Encoded encoded = encode({0, y, full.width, std::min(rows, full.height - y)});
@@ -534,10 +535,10 @@ Recognition<UpsamplerCandidate> recogniseUplift(const StateDict& state) {
     candidate.identity.name = fmt::format("UPLiFT for {} channels", place->shape.channels);
     candidate.identity.facts = {{"channels", place->shape.channels},
                                 {"steps", static_cast<std::int64_t>(steps)},
-                                {"factor", factor},
+                                {"factor", upliftFactor},
                                 {"neighbours", neighbourCount}};
     const WeightScope weights = place->in(state);
-    readWeights(weights, place->shape, c10::kCPU);
+    readUpliftWeights(weights, place->shape, c10::kCPU);
     candidate.identity.account = weights.account();
     candidate.build = [state](c10::Device device, c10::ScalarType /*arithmetic*/) {
         return buildUplift(state, device);
@@ -551,7 +552,8 @@ Result<std::unique_ptr<Upsampler>> buildUplift(const StateDict& state, c10::Devi
         LOFTSCOPE_TRY(const std::optional<UpliftPlace> place, findUplift(state));
         if (!place) return fail(ErrorCode::Unsupported, "These are not the weights of an UPLiFT.");
         const WeightScope root = place->in(state);
-        auto read = std::make_shared<const UpliftWeights>(readWeights(root, place->shape, device));
+        auto read =
+            std::make_shared<const UpliftWeights>(readUpliftWeights(root, place->shape, device));
         LOFTSCOPE_CHECK(requireComplete(root.account(), "UPLiFT"));
         return std::make_unique<UpliftUpsampler>(std::move(read), keptBytes);
     });

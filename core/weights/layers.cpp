@@ -39,7 +39,7 @@ LayerNorm readLayerNorm(const WeightScope& scope, std::int64_t channels, double 
 }
 
 at::Tensor splitHeads(const at::Tensor& x, std::int64_t heads) {
-    return x.view({x.size(0), heads, x.size(1) / heads}).transpose(0, 1);
+    return x.unflatten(-1, {heads, x.size(-1) / heads}).transpose(-3, -2);
 }
 
 at::Tensor joinHeads(const at::Tensor& x) {

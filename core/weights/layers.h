@@ -37,9 +37,9 @@ Linear readLinear(const WeightScope& scope, std::int64_t out, std::int64_t in, c
 LayerNorm readLayerNorm(const WeightScope& scope, std::int64_t channels, double eps,
                         c10::Device device);
 
-/// Splits N x (heads * d) into heads x N x d.
+/// Splits ... x N x (heads * d) into ... x heads x N x d.
 at::Tensor splitHeads(const at::Tensor& x, std::int64_t heads);
-/// The inverse of splitHeads.
+/// The inverse of splitHeads, of heads x N x d.
 at::Tensor joinHeads(const at::Tensor& x);
 
 /// softmax(q k^T / sqrt(d)) v for heads x N x d queries and heads x M x d keys and values, without

@@ -23,7 +23,7 @@ constexpr std::string_view magic{"\x93NUMPY", 6};
 constexpr std::size_t maxHeader = std::size_t{1} << 20U;
 
 /// NumPy's codes for what can be a tensor.
-constexpr std::array<std::pair<std::string_view, at::ScalarType>, 12> types{{
+constexpr std::array<std::pair<std::string_view, at::ScalarType>, 12> npyTypes{{
     {"<f4", at::kFloat},
     {"<f2", at::kHalf},
     {"<f8", at::kDouble},
@@ -177,9 +177,9 @@ Result<void> readNpy(const std::shared_ptr<const MappedFile>& mapped, TensorFile
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + headerAt, headerSize);
     const std::optional<Header> header = HeaderParser(text).parse();
     if (!header) return failed(ErrorCode::Malformed, "its header is damaged");
-    const auto* known = std::find_if(types.begin(), types.end(),
+    const auto* known = std::find_if(npyTypes.begin(), npyTypes.end(),
                                      [&](const auto& type) { return type.first == header->descr; });
-    if (known == types.end()) return failed(ErrorCode::Unsupported, whyUnknown(header->descr));
+    if (known == npyTypes.end()) return failed(ErrorCode::Unsupported, whyUnknown(header->descr));
 
     const std::optional<std::int64_t> count = elementCount(header->shape);
     const std::size_t dataAt = headerAt + headerSize;

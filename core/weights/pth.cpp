@@ -331,7 +331,7 @@ Result<Described> chooseTensors(const PickleTree& tree, TensorFile& file) {
     return std::move(candidates.front().tensors);
 }
 
-Result<void> readChecked(const std::shared_ptr<const MappedFile>& mapped, TensorFile& file) {
+Result<void> readPthChecked(const std::shared_ptr<const MappedFile>& mapped, TensorFile& file) {
     LOFTSCOPE_TRY(const ZipArchive archive, ZipArchive::open(mapped));
     LOFTSCOPE_TRY(const std::string folder, folderOf(archive));
     LOFTSCOPE_CHECK(checkByteOrder(archive, folder));
@@ -354,7 +354,7 @@ Result<void> readChecked(const std::shared_ptr<const MappedFile>& mapped, Tensor
 } // namespace
 
 Result<void> readPth(const std::shared_ptr<const MappedFile>& mapped, TensorFile& file) {
-    const Result<void> read = readChecked(mapped, file);
+    const Result<void> read = readPthChecked(mapped, file);
     if (read) return {};
     return fail(read.error().code, fmt::format("'{}' is not a readable PyTorch file: {}.",
                                                file.path.string(), read.error().message));

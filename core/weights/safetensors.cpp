@@ -21,7 +21,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, at::ScalarType>, 15> types{{
+constexpr std::array<std::pair<std::string_view, at::ScalarType>, 15> safetensorsTypes{{
     {"F32", at::kFloat},
     {"F16", at::kHalf},
     {"BF16", at::kBFloat16},
@@ -40,7 +40,7 @@ constexpr std::array<std::pair<std::string_view, at::ScalarType>, 15> types{{
 }};
 
 std::optional<at::ScalarType> typeNamed(std::string_view name) {
-    for (const auto& [known, type] : types) {
+    for (const auto& [known, type] : safetensorsTypes) {
         if (known == name) return type;
     }
     return std::nullopt;
@@ -152,7 +152,8 @@ Result<std::vector<Entry>> entriesFrom(const json& header, std::uint64_t availab
     return entries;
 }
 
-Result<void> readChecked(const std::shared_ptr<const MappedFile>& mapped, TensorFile& file) {
+Result<void> readSafetensorsChecked(const std::shared_ptr<const MappedFile>& mapped,
+                                    TensorFile& file) {
     const std::span<const std::byte> bytes = mapped->bytes();
     std::uint64_t headerSize = 0; // little endian, as every machine that this runs on
     if (bytes.size() < sizeof(headerSize))
@@ -200,7 +201,7 @@ Result<void> readChecked(const std::shared_ptr<const MappedFile>& mapped, Tensor
 } // namespace
 
 std::optional<std::string_view> safetensorsTypeName(at::ScalarType type) {
-    for (const auto& [name, known] : types) {
+    for (const auto& [name, known] : safetensorsTypes) {
         if (known == type) return name;
     }
     return std::nullopt;
@@ -212,7 +213,7 @@ Result<void> readSafetensors(const std::shared_ptr<const MappedFile>& mapped, Te
                                       file.path.string(), reason));
     };
     try {
-        if (const Result<void> read = readChecked(mapped, file); !read)
+        if (const Result<void> read = readSafetensorsChecked(mapped, file); !read)
             return describe(read.error().code, read.error().message);
         return {};
     } catch (const json::exception&) {

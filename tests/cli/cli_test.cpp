@@ -107,6 +107,13 @@ void expectRefusal(const ProgramRun& outcome, int exitCode, const std::string& p
     EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
 }
 
+TEST_F(CommandLineTest, VersionNamesTheProgramAndItsLibTorch) {
+    const ProgramRun outcome = runProgram({"--version"});
+    EXPECT_EQ(outcome.exitCode, 0);
+    EXPECT_THAT(outcome.out, testing::MatchesRegex("loftscope [0-9]+\\.[0-9]+\\.[0-9]+ "
+                                                   "\\(LibTorch [0-9]+\\.[0-9]+\\.[0-9]+\\)\n"));
+}
+
 TEST_F(CommandLineTest, UpsampleEqualsTheReferenceWhateverTheTiles) {
     const at::Tensor expected = Golden("loftup_tiny.nonsquare")["output"][0];
     for (const std::string tile : {"64", "13"}) {

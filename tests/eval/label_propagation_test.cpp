@@ -12,11 +12,11 @@
 namespace loftscope {
 namespace {
 
-constexpr std::int64_t side = 40; // more than one block each way
+constexpr std::int64_t frameSide = 40; // more than one block each way
 
 /// A square of 8 x 8 with its upper left corner at (left, top), h x w.
 at::Tensor square(std::int64_t left, std::int64_t top) {
-    at::Tensor mask = at::zeros({side, side});
+    at::Tensor mask = at::zeros({frameSide, frameSide});
     mask.slice(0, top, top + 8).slice(1, left, left + 8).fill_(1);
     return mask;
 }

@@ -19,13 +19,13 @@ using test::TempFolder;
 using ::testing::HasSubstr;
 
 constexpr int frameCount = 80;
-constexpr int bits = 7;
+constexpr int codeBits = 7;
 constexpr int stripe = 8; // pixels, one for each bit
 
 /// Black and white stripes that spell the frame's number: no codec blurs them.
 cv::Mat pictureOf(int number) {
-    cv::Mat picture(48, bits * stripe, CV_8UC3, cv::Scalar::all(0));
-    for (int bit = 0; bit < bits; ++bit)
+    cv::Mat picture(48, codeBits * stripe, CV_8UC3, cv::Scalar::all(0));
+    for (int bit = 0; bit < codeBits; ++bit)
         if ((number >> bit) % 2 == 1)
             picture.colRange(bit * stripe, (bit + 1) * stripe).setTo(cv::Scalar::all(255));
     return picture;
@@ -33,7 +33,7 @@ cv::Mat pictureOf(int number) {
 
 int numberIn(const Photo& photo) {
     int number = 0;
-    for (int bit = 0; bit < bits; ++bit)
+    for (int bit = 0; bit < codeBits; ++bit)
         if (photo.image.row(24)[3 * (bit * stripe + stripe / 2)] > 127) number += 1 << bit;
     return number;
 }
@@ -41,7 +41,7 @@ int numberIn(const Photo& photo) {
 void writeVideo(const std::filesystem::path& path, const char* code) {
     cv::VideoWriter writer(path.string(), cv::CAP_FFMPEG,
                            cv::VideoWriter::fourcc(code[0], code[1], code[2], code[3]), 25,
-                           {bits * stripe, 48});
+                           {codeBits * stripe, 48});
     ASSERT_TRUE(writer.isOpened());
     for (int i = 0; i < frameCount; ++i)
         writer.write(pictureOf(i));
@@ -58,7 +58,7 @@ TEST(Clip, FramesOfAVideoInAnyOrder) {
     for (const int index : {0, 1, 2, 79, 40, 41, 39, 3, 78, 0}) {
         const auto frame = (*clip)->frame(index);
         ASSERT_TRUE(frame) << frame.error().message;
-        EXPECT_EQ(frame->image.extent(), (Extent{48, bits * stripe}));
+        EXPECT_EQ(frame->image.extent(), (Extent{48, codeBits * stripe}));
         EXPECT_EQ(numberIn(*frame), index);
     }
     EXPECT_EQ((*clip)->frame(frameCount).error().code, ErrorCode::InvalidArgument);

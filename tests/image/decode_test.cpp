@@ -19,9 +19,9 @@ using test::Bytes;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using Color = std::array<int, 3>;
+using IntColor = std::array<int, 3>;
 
-Color at(const Image& image, std::int64_t x, std::int64_t y) {
+IntColor colorAt(const Image& image, std::int64_t x, std::int64_t y) {
     const std::uint8_t* pixel = image.row(y) + 3 * x;
     return {pixel[0], pixel[1], pixel[2]};
 }
@@ -43,7 +43,7 @@ std::string lettersOf(const Image& image) {
     std::string letters;
     for (std::int64_t y = 4; y < image.height(); y += 8) {
         for (std::int64_t x = 4; x < image.width(); x += 8) {
-            const Color color = at(image, x, y);
+            const IntColor color = colorAt(image, x, y);
             const int bits = (color[0] > 128) * 4 + (color[1] > 128) * 2 + (color[2] > 128);
             letters += std::string_view("KBGCRMYW")[static_cast<std::size_t>(bits)];
         }
@@ -118,7 +118,8 @@ TEST(Decode, KeepsThePixelsOfLosslessFiles) {
         for (int y = 0; y < 5; ++y)
             for (int x = 0; x < 7; ++x) {
                 const auto& bgr = pixels.at<cv::Vec3b>(y, x);
-                EXPECT_EQ(at(photo->image, x, y), (Color{bgr[2], bgr[1], bgr[0]})) << ending;
+                EXPECT_EQ(colorAt(photo->image, x, y), (IntColor{bgr[2], bgr[1], bgr[0]}))
+                    << ending;
             }
     }
 }
@@ -131,7 +132,7 @@ TEST(Decode, SpreadsGrayToThreeChannels) {
     const auto photo = decodePhoto(test::encode(".png", pixels), "gray.png");
     ASSERT_TRUE(photo) << photo.error().message;
     EXPECT_EQ(photo->storedChannels, 1);
-    EXPECT_EQ(at(photo->image, 1, 0), (Color{77, 77, 77}));
+    EXPECT_EQ(colorAt(photo->image, 1, 0), (IntColor{77, 77, 77}));
     EXPECT_THAT(photo->notes, ElementsAre(HasSubstr("gray")));
 }
 
@@ -142,8 +143,8 @@ TEST(Decode, TakesTheHighByteOfSixteenBits) {
     const auto photo = decodePhoto(test::encode(".png", pixels), "deep.png");
     ASSERT_TRUE(photo) << photo.error().message;
     EXPECT_EQ(photo->storedBits, 16);
-    EXPECT_EQ(at(photo->image, 0, 0), (Color{0x56, 0x34, 0x12}));
-    EXPECT_EQ(at(photo->image, 1, 0), (Color{0x01, 0x00, 0xff}));
+    EXPECT_EQ(colorAt(photo->image, 0, 0), (IntColor{0x56, 0x34, 0x12}));
+    EXPECT_EQ(colorAt(photo->image, 1, 0), (IntColor{0x01, 0x00, 0xff}));
     EXPECT_THAT(photo->notes, ElementsAre(HasSubstr("16 to 8 bits")));
 }
 
@@ -159,23 +160,23 @@ TEST(Decode, ComposesTransparencyAsAsked) {
     const auto white = decodePhoto(png, "a.png");
     ASSERT_TRUE(white) << white.error().message;
     EXPECT_EQ(white->storedChannels, 4);
-    EXPECT_EQ(at(white->image, 0, 0), (Color{30, 20, 10}));
-    EXPECT_EQ(at(white->image, 1, 0), (Color{255, 255, 255}));
+    EXPECT_EQ(colorAt(white->image, 0, 0), (IntColor{30, 20, 10}));
+    EXPECT_EQ(colorAt(white->image, 1, 0), (IntColor{255, 255, 255}));
     // (30 * 128 + 255 * 127) / 255 = 142.06, (20 ...) = 137.04, (10 ...) = 132.02
-    EXPECT_EQ(at(white->image, 2, 0), (Color{142, 137, 132}));
-    EXPECT_EQ(at(white->image, 3, 0), (Color{254, 254, 255}));
-    EXPECT_EQ(at(white->image, 4, 0), (Color{237, 237, 237})); // 236.76
+    EXPECT_EQ(colorAt(white->image, 2, 0), (IntColor{142, 137, 132}));
+    EXPECT_EQ(colorAt(white->image, 3, 0), (IntColor{254, 254, 255}));
+    EXPECT_EQ(colorAt(white->image, 4, 0), (IntColor{237, 237, 237})); // 236.76
     EXPECT_THAT(white->notes, ElementsAre(HasSubstr("over white")));
 
     const auto black = decodePhoto(png, "a.png", AlphaRule::OverBlack);
     ASSERT_TRUE(black) << black.error().message;
-    EXPECT_EQ(at(black->image, 1, 0), (Color{0, 0, 0}));
+    EXPECT_EQ(colorAt(black->image, 1, 0), (IntColor{0, 0, 0}));
     // 30 * 128 / 255 = 15.06, 20 ... = 10.04, 10 ... = 5.02
-    EXPECT_EQ(at(black->image, 2, 0), (Color{15, 10, 5}));
+    EXPECT_EQ(colorAt(black->image, 2, 0), (IntColor{15, 10, 5}));
 
     const auto dropped = decodePhoto(png, "a.png", AlphaRule::Drop);
     ASSERT_TRUE(dropped) << dropped.error().message;
-    EXPECT_EQ(at(dropped->image, 1, 0), (Color{30, 20, 10}));
+    EXPECT_EQ(colorAt(dropped->image, 1, 0), (IntColor{30, 20, 10}));
     EXPECT_THAT(dropped->notes, ElementsAre(HasSubstr("ignored")));
 }
 
@@ -191,7 +192,7 @@ TEST(Decode, ComposesSixteenBitTransparency) {
     pixels.at<cv::Vec<std::uint16_t, 4>>(0, 0) = {0x0a00, 0x1400, 0x1eff, 0x8000};
     const auto photo = decodePhoto(test::encode(".png", pixels), "a.png");
     ASSERT_TRUE(photo) << photo.error().message;
-    EXPECT_EQ(at(photo->image, 0, 0), (Color{142, 137, 132}));
+    EXPECT_EQ(colorAt(photo->image, 0, 0), (IntColor{142, 137, 132}));
 }
 
 TEST(Decode, HonoursTheTransparentColourOfAPng) {
@@ -204,8 +205,8 @@ TEST(Decode, HonoursTheTransparentColourOfAPng) {
     const auto photo =
         decodePhoto(test::pngWithChunk(test::encode(".png", pixels), "tRNS", key), "a.png");
     ASSERT_TRUE(photo) << photo.error().message;
-    EXPECT_EQ(at(photo->image, 0, 0), (Color{255, 255, 255}));
-    EXPECT_EQ(at(photo->image, 1, 0), (Color{0, 2, 3}));
+    EXPECT_EQ(colorAt(photo->image, 0, 0), (IntColor{255, 255, 255}));
+    EXPECT_EQ(colorAt(photo->image, 1, 0), (IntColor{0, 2, 3}));
 }
 
 /// PNG of 2 x 1 pixels with the given colour type and the two rows' bytes (stored, not compressed).
@@ -253,8 +254,8 @@ TEST(Decode, ComposesGrayWithAlphaAndTransparentPalettes) {
     const auto gray = decodePhoto(smallPng(4, std::string_view("\x1e\xff\x1e\x80", 4), {}), "a");
     ASSERT_TRUE(gray) << gray.error().message;
     EXPECT_EQ(gray->storedChannels, 2);
-    EXPECT_EQ(at(gray->image, 0, 0), (Color{30, 30, 30}));
-    EXPECT_EQ(at(gray->image, 1, 0), (Color{142, 142, 142}));
+    EXPECT_EQ(colorAt(gray->image, 0, 0), (IntColor{30, 30, 30}));
+    EXPECT_EQ(colorAt(gray->image, 1, 0), (IntColor{142, 142, 142}));
 
     Bytes palette;
     test::append(palette, std::string_view("\x01\x02\x03\x1e\x14\x0a", 6));
@@ -262,13 +263,13 @@ TEST(Decode, ComposesGrayWithAlphaAndTransparentPalettes) {
     const auto indexed = decodePhoto(
         smallPng(3, std::string_view("\0\1", 2), {{"PLTE", palette}, {"tRNS", alphas}}), "a");
     ASSERT_TRUE(indexed) << indexed.error().message;
-    EXPECT_EQ(at(indexed->image, 0, 0), (Color{1, 2, 3}));
-    EXPECT_EQ(at(indexed->image, 1, 0), (Color{142, 137, 132}));
+    EXPECT_EQ(colorAt(indexed->image, 0, 0), (IntColor{1, 2, 3}));
+    EXPECT_EQ(colorAt(indexed->image, 1, 0), (IntColor{142, 137, 132}));
 
     const auto opaque =
         decodePhoto(smallPng(3, std::string_view("\0\1", 2), {{"PLTE", palette}}), "a");
     ASSERT_TRUE(opaque) << opaque.error().message;
-    EXPECT_EQ(at(opaque->image, 1, 0), (Color{30, 20, 10}));
+    EXPECT_EQ(colorAt(opaque->image, 1, 0), (IntColor{30, 20, 10}));
 }
 
 TEST(Decode, ReadsAsPillowDoes) {
@@ -283,12 +284,12 @@ TEST(Decode, ReadsAsPillowDoes) {
     const Bytes jpeg = test::encode(".jpg", pixels, {cv::IMWRITE_JPEG_QUALITY, 75});
     const auto photo = decodePhoto(jpeg, "a.jpg");
     ASSERT_TRUE(photo) << photo.error().message;
-    EXPECT_EQ(at(photo->image, 0, 0), (Color{255, 3, 8}));
-    EXPECT_EQ(at(photo->image, 5, 0), (Color{245, 8, 76}));
-    EXPECT_EQ(at(photo->image, 5, 7), (Color{216, 114, 76}));
-    EXPECT_EQ(at(photo->image, 8, 7), (Color{199, 113, 126}));
-    EXPECT_EQ(at(photo->image, 12, 15), (Color{84, 233, 201}));
-    EXPECT_EQ(at(photo->image, 15, 15), (Color{54, 233, 230}));
+    EXPECT_EQ(colorAt(photo->image, 0, 0), (IntColor{255, 3, 8}));
+    EXPECT_EQ(colorAt(photo->image, 5, 0), (IntColor{245, 8, 76}));
+    EXPECT_EQ(colorAt(photo->image, 5, 7), (IntColor{216, 114, 76}));
+    EXPECT_EQ(colorAt(photo->image, 8, 7), (IntColor{199, 113, 126}));
+    EXPECT_EQ(colorAt(photo->image, 12, 15), (IntColor{84, 233, 201}));
+    EXPECT_EQ(colorAt(photo->image, 15, 15), (IntColor{54, 233, 230}));
 }
 
 void expectRefused(std::span<const std::byte> bytes, ErrorCode code, const std::string& part) {

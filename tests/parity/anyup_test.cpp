@@ -22,7 +22,7 @@ using test::pixelOf;
 
 /// Largest difference allowed, as a share of the output's range. The fp32 reference itself is up to
 /// 8e-5 (range 6.8) from the same equations in fp64.
-constexpr double tolerance = 2e-5;
+constexpr double anyUpTolerance = 2e-5;
 
 double rangeOf(const at::Tensor& values) {
     return (values.max() - values.min()).item<double>();
@@ -36,7 +36,7 @@ std::unique_ptr<Upsampler> tinyAnyUp() {
     return *std::move(upsampler);
 }
 
-std::unique_ptr<FeatureField> bound(const Upsampler& upsampler, const Golden& golden) {
+std::unique_ptr<FeatureField> boundAnyUp(const Upsampler& upsampler, const Golden& golden) {
     const at::Tensor output = golden["output"];
     const Extent extent{output.size(output.dim() - 2), output.size(output.dim() - 1)};
     auto field =
@@ -47,7 +47,7 @@ std::unique_ptr<FeatureField> bound(const Upsampler& upsampler, const Golden& go
 
 TEST(AnyUp, EverySoManythPixelIsWhatItIsInTheWholeMap) {
     const Golden golden("anyup_tiny.nonsquare");
-    const auto field = bound(*tinyAnyUp(), golden);
+    const auto field = boundAnyUp(*tinyAnyUp(), golden);
     const Rect rect{1, 0, field->extent().width - 1, field->extent().height};
     const at::Tensor whole = field->evaluate(rect);
     for (const std::int64_t stride : {1, 3, 8}) {
@@ -61,9 +61,9 @@ class AnyUpParity : public testing::TestWithParam<const char*> {};
 
 TEST_P(AnyUpParity, OutputAndAttentionEqualTheReference) {
     const Golden golden(std::string("anyup_tiny.") + GetParam());
-    const auto field = bound(*tinyAnyUp(), golden);
+    const auto field = boundAnyUp(*tinyAnyUp(), golden);
     const auto gap = difference(field->evaluate(wholeOf(field->extent())), golden["output"]);
-    EXPECT_LE(gap.max, tolerance * rangeOf(golden["output"]));
+    EXPECT_LE(gap.max, anyUpTolerance * rangeOf(golden["output"]));
     EXPECT_LE(gap.mean, 5e-6);
 
     const Pixel pixel = pixelOf(golden);
@@ -78,7 +78,7 @@ TEST_P(AnyUpParity, OutputAndAttentionEqualTheReference) {
 
 TEST_P(AnyUpParity, TilingDoesNotChangeTheResult) {
     const Golden golden(std::string("anyup_tiny.") + GetParam());
-    const auto field = bound(*tinyAnyUp(), golden);
+    const auto field = boundAnyUp(*tinyAnyUp(), golden);
     const at::Tensor whole = field->evaluate(wholeOf(field->extent()));
     for (const std::int64_t tile : {3, 11, 32}) {
         EXPECT_LE(difference(evaluateInTiles(*field, tile), whole).max, 1e-5)
@@ -98,10 +98,10 @@ TEST_P(PublishedAnyUp, EqualsThePublishedImplementation) {
     const auto upsampler = loadUpsampler("anyup", test::publishedModel(file), c10::kCPU);
     ASSERT_TRUE(upsampler.has_value()) << upsampler.error().message;
     const Golden golden(std::string("peer.") + GetParam());
-    const auto field = bound(*upsampler->model, golden);
+    const auto field = boundAnyUp(*upsampler->model, golden);
     const at::Tensor expected = golden["output"][0];
     const auto gap = difference(field->evaluate(wholeOf(field->extent())), expected);
-    EXPECT_LE(gap.max, tolerance * rangeOf(expected));
+    EXPECT_LE(gap.max, anyUpTolerance * rangeOf(expected));
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, PublishedAnyUp,

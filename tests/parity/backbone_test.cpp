@@ -6,6 +6,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
@@ -36,7 +37,7 @@ std::unique_ptr<Backbone> built(const BackboneCandidate& candidate) {
     return *std::move(backbone);
 }
 
-StateDict weightsOf(const std::string& architecture) {
+StateDict stateDictOf(const std::string& architecture) {
     return Golden("backbone." + architecture + ".weights").state();
 }
 
@@ -46,20 +47,20 @@ at::Tensor tokensOf(const Backbone& backbone, const at::Tensor& picture) {
     return output->tokens.values.flatten(1).t();
 }
 
-struct Case {
+struct BackboneCase {
     const char* architecture;
     const char* family;
     const char* name;
 };
 
-void PrintTo(const Case& value, std::ostream* out) {
+void PrintTo(const BackboneCase& value, std::ostream* out) {
     *out << value.architecture;
 }
 
-class BackboneParity : public testing::TestWithParam<Case> {};
+class BackboneParity : public testing::TestWithParam<BackboneCase> {};
 
 TEST_P(BackboneParity, TokensEqualTheReferenceOnEveryGrid) {
-    const BackboneCandidate candidate = candidateOf(weightsOf(GetParam().architecture));
+    const BackboneCandidate candidate = candidateOf(stateDictOf(GetParam().architecture));
     EXPECT_EQ(candidate.identity.family, GetParam().family);
     EXPECT_EQ(candidate.identity.name, GetParam().name);
     EXPECT_TRUE(candidate.identity.account.complete());
@@ -89,7 +90,7 @@ TEST_P(BackboneParity, TokensEqualTheReferenceOnEveryGrid) {
 }
 
 TEST_P(BackboneParity, AttentionSumsToOne) {
-    const auto backbone = built(candidateOf(weightsOf(GetParam().architecture)));
+    const auto backbone = built(candidateOf(stateDictOf(GetParam().architecture)));
     const Golden cases(std::string("backbone.") + GetParam().architecture + ".cases");
     BackboneTaps taps;
     taps.attention = true;
@@ -104,14 +105,14 @@ TEST_P(BackboneParity, AttentionSumsToOne) {
 
 INSTANTIATE_TEST_SUITE_P(
     Golden, BackboneParity,
-    testing::Values(Case{"dinov3_hub", "dinov3", "DINOv3 ViT-128x2/16"},
-                    Case{"dinov3_plus_swiglu_hub", "dinov3", "DINOv3 ViT-64x2+/16"},
-                    Case{"dinov3_hf", "dinov3", "DINOv3 ViT-128x1/16"},
-                    Case{"dinov3_timm", "dinov3", "DINOv3 ViT-64x2/16"},
-                    Case{"dinov3_plus_timm", "dinov3", "DINOv3 ViT-64x2+/16"},
-                    Case{"clip_openai", "clip", "CLIP ViT-128x2/16"},
-                    Case{"siglip_timm", "siglip", "SigLIP ViT-128x1/16"},
-                    Case{"radio_tiny", "radio", "RADIO ViT-64x2/16"}),
+    testing::Values(BackboneCase{"dinov3_hub", "dinov3", "DINOv3 ViT-128x2/16"},
+                    BackboneCase{"dinov3_plus_swiglu_hub", "dinov3", "DINOv3 ViT-64x2+/16"},
+                    BackboneCase{"dinov3_hf", "dinov3", "DINOv3 ViT-128x1/16"},
+                    BackboneCase{"dinov3_timm", "dinov3", "DINOv3 ViT-64x2/16"},
+                    BackboneCase{"dinov3_plus_timm", "dinov3", "DINOv3 ViT-64x2+/16"},
+                    BackboneCase{"clip_openai", "clip", "CLIP ViT-128x2/16"},
+                    BackboneCase{"siglip_timm", "siglip", "SigLIP ViT-128x1/16"},
+                    BackboneCase{"radio_tiny", "radio", "RADIO ViT-64x2/16"}),
     [](const auto& instance) { return std::string(instance.param.architecture); });
 
 /// The same parameters under other names; values whose key is not in the list are left out.
@@ -159,7 +160,7 @@ StateDict towerAlone(const StateDict& both) {
 
 TEST(Clip, HuggingFacesNamesAreTheSameNetwork) {
     StateDict state =
-        renamed(weightsOf("clip_openai"),
+        renamed(stateDictOf("clip_openai"),
                 {{"visual.", ""},
                  {"transformer.resblocks.", "vision_model.encoder.layers."},
                  {"class_embedding", "vision_model.embeddings.class_embedding"},
@@ -201,7 +202,7 @@ TEST(Clip, HuggingFacesNamesAreTheSameNetwork) {
 }
 
 TEST(Clip, PlainTokensAreThoseOfTheWholeNetwork) {
-    const StateDict state = weightsOf("clip_openai");
+    const StateDict state = stateDictOf("clip_openai");
     const Golden cases("backbone.clip_openai.cases");
     const Golden expected("backbone.clip_plain.cases");
     BackboneChoices choices;
@@ -220,7 +221,7 @@ TEST(Clip, PlainTokensAreThoseOfTheWholeNetwork) {
 }
 
 TEST(Clip, SaysWhichActivationItAssumes) {
-    StateDict state = weightsOf("clip_openai");
+    StateDict state = stateDictOf("clip_openai");
     EXPECT_THAT(candidateOf(state).identity.warnings.at(0), HasSubstr("--activation"));
     BackboneChoices choices;
     choices.activation = Activation::Gelu;
@@ -239,7 +240,7 @@ TEST(Clip, SaysWhichActivationItAssumes) {
 }
 
 TEST(Siglip, HuggingFacesNamesAreTheSameNetwork) {
-    StateDict state = renamed(weightsOf("siglip_timm"),
+    StateDict state = renamed(stateDictOf("siglip_timm"),
                               {{"visual.trunk.", ""},
                                {"blocks.", "vision_model.encoder.layers."},
                                {"pos_embed", "vision_model.embeddings.position_embedding.weight"},
@@ -283,7 +284,7 @@ TEST(Siglip, HuggingFacesNamesAreTheSameNetwork) {
 }
 
 TEST(Siglip, NormalisationAndReleaseFollowTheFile) {
-    StateDict state = weightsOf("siglip_timm");
+    StateDict state = stateDictOf("siglip_timm");
     EXPECT_FLOAT_EQ(built(candidateOf(state))->normalisation().mean[0], 0.5F);
     state["text.token_embedding.weight"] = at::zeros({256000, 1});
     EXPECT_EQ(candidateOf(state).identity.name, "SigLIP 2 ViT-128x1/16");
@@ -297,7 +298,7 @@ TEST(Siglip, NormalisationAndReleaseFollowTheFile) {
 }
 
 TEST(Siglip, HasNoClassTokenToAttendFrom) {
-    const auto backbone = built(candidateOf(weightsOf("siglip_timm")));
+    const auto backbone = built(candidateOf(stateDictOf("siglip_timm")));
     BackboneTaps taps;
     taps.attention = true;
     const auto output = backbone->run(at::zeros({1, 3, 96, 96}), taps, {});
@@ -306,7 +307,7 @@ TEST(Siglip, HasNoClassTokenToAttendFrom) {
 }
 
 TEST(Dinov3, TheKeysBiasPlaysNoPart) {
-    StateDict state = weightsOf("dinov3_hub");
+    StateDict state = stateDictOf("dinov3_hub");
     const Golden cases("backbone.dinov3_hub.cases");
     for (auto& [key, tensor] : state) {
         if (!key.ends_with("attn.qkv.bias")) continue;
@@ -321,7 +322,7 @@ TEST(Dinov3, TheKeysBiasPlaysNoPart) {
 
 TEST(Dinov3, NamesOfTransformersInMemory) {
     StateDict state;
-    const StateDict saved = weightsOf("dinov3_hf");
+    const StateDict saved = stateDictOf("dinov3_hf");
     for (const auto& [key, tensor] : saved)
         state[key.starts_with("layer.") ? "model." + key : key] = tensor;
     const BackboneCandidate candidate = candidateOf(state);
@@ -334,7 +335,7 @@ TEST(Dinov3, NamesOfTransformersInMemory) {
 }
 
 TEST(Radio, NormalisesAsItsFileSays) {
-    StateDict state = weightsOf("radio_tiny");
+    StateDict state = stateDictOf("radio_tiny");
     const Normalisation own = built(candidateOf(state))->normalisation();
     EXPECT_EQ(own.mean, (std::array<float, 3>{0.45F, 0.5F, 0.4F}));
     EXPECT_EQ(own.std, (std::array<float, 3>{0.25F, 0.2F, 0.3F}));
@@ -345,7 +346,7 @@ TEST(Radio, NormalisesAsItsFileSays) {
 }
 
 TEST(Radio, HuggingFacesPrefixAndTheTeachersHeads) {
-    StateDict state = renamed(weightsOf("radio_tiny"),
+    StateDict state = renamed(stateDictOf("radio_tiny"),
                               {{"base_model.", "radio_model.model."},
                                {"input_conditioner.", "radio_model.input_conditioner."}},
                               "");
@@ -366,7 +367,7 @@ TEST(Radio, ReleasesOfAnotherBuildAreRefused) {
           std::pair{"base_model.blocks.0.attn.qkv.parametrizations.weight.original", "multiplied"},
           std::pair{"_feature_normalizer.tx", "rotates"},
           std::pair{"base_model.blocks.0.mlp.norm.weight", "norms"}}) {
-        StateDict state = weightsOf("radio_tiny");
+        StateDict state = stateDictOf("radio_tiny");
         state[key] = at::ones({64});
         const RecognisedModel model = recogniseModel(state);
         ASSERT_TRUE(std::holds_alternative<UnknownModel>(model)) << key;
@@ -375,7 +376,7 @@ TEST(Radio, ReleasesOfAnotherBuildAreRefused) {
 }
 
 TEST(Vit, PlainOnesInHuggingFacesNames) {
-    const StateDict state = renamed(weightsOf("dinov2_hf"),
+    const StateDict state = renamed(stateDictOf("dinov2_hf"),
                                     {{"norm1.", "layernorm_before."},
                                      {"norm2.", "layernorm_after."},
                                      {"mlp.fc1.", "intermediate.dense."},
@@ -400,7 +401,7 @@ TEST(Backbones, PartsOfABlockThatAreNotKnownAreRefused) {
         {"siglip_timm", "visual.trunk.blocks.0.attn.k_norm.weight"},
         {"radio_tiny", "base_model.blocks.1.attn.q_norm.weight"}};
     for (const auto& [architecture, key] : extended) {
-        StateDict state = weightsOf(architecture);
+        StateDict state = stateDictOf(architecture);
         state[key] = at::ones({64});
         std::string message;
         for (const BackboneFamily& family : backboneFamilies()) {
@@ -429,7 +430,7 @@ TEST(Backbones, WhatAFileLacksIsNamed) {
                  {"siglip_timm", "visual.trunk.blocks.0.norm2.weight"},
                  {"radio_tiny", "base_model.blocks.1.attn.proj.weight"}};
     for (const auto& [architecture, key] : cases) {
-        StateDict state = weightsOf(architecture);
+        StateDict state = stateDictOf(architecture);
         ASSERT_EQ(state.erase(key), 1U) << key;
         const BackboneCandidate candidate = candidateOf(state);
         EXPECT_THAT(candidate.identity.account.missing, testing::ElementsAre(key));

@@ -23,7 +23,7 @@ using test::difference;
 using test::evaluateInTiles;
 using test::Golden;
 
-std::unique_ptr<Upsampler> upsamplerOf(const StateDict& state) {
+std::unique_ptr<Upsampler> featUpOf(const StateDict& state) {
     const RecognisedModel model = recogniseModel(state);
     auto upsampler = std::get<RecognisedUpsampler>(model).candidate.build(c10::kCPU, at::kFloat);
     if (!upsampler) throw std::runtime_error(upsampler.error().message);
@@ -31,10 +31,10 @@ std::unique_ptr<Upsampler> upsamplerOf(const StateDict& state) {
 }
 
 std::unique_ptr<Upsampler> tinyFeatUp() {
-    return upsamplerOf(Golden("featup_tiny.weights").state());
+    return featUpOf(Golden("featup_tiny.weights").state());
 }
 
-std::unique_ptr<FeatureField> bound(const Upsampler& upsampler, const Golden& golden) {
+std::unique_ptr<FeatureField> boundFeatUp(const Upsampler& upsampler, const Golden& golden) {
     // The wanted extent plays no part: the map is 16 times the grid.
     auto field =
         upsampler.bind({golden["input.features"][0]}, {{7, 7}, golden["input.guidance"][0]});
@@ -46,7 +46,7 @@ class FeatUpParity : public testing::TestWithParam<const char*> {};
 
 TEST_P(FeatUpParity, OutputEqualsTheReference) {
     const Golden golden(std::string("featup_tiny.") + GetParam());
-    const auto field = bound(*tinyFeatUp(), golden);
+    const auto field = boundFeatUp(*tinyFeatUp(), golden);
     const Extent grid = field->gridExtent();
     EXPECT_EQ(field->extent(), (Extent{16 * grid.height, 16 * grid.width}));
     const auto gap = difference(field->evaluate(wholeOf(field->extent())), golden["output"]);
@@ -56,7 +56,7 @@ TEST_P(FeatUpParity, OutputEqualsTheReference) {
 
 TEST_P(FeatUpParity, WeightsOfTheTokensEqualTheReference) {
     const Golden golden(std::string("featup_tiny.") + GetParam());
-    const auto field = bound(*tinyFeatUp(), golden);
+    const auto field = boundFeatUp(*tinyFeatUp(), golden);
     const at::Tensor pixels = golden["pixels"];
     for (std::int64_t i = 0; i < pixels.size(0); ++i) {
         const auto weights = field->attend({pixels[i][0].to(at::kLong).item<std::int64_t>(),
@@ -68,7 +68,7 @@ TEST_P(FeatUpParity, WeightsOfTheTokensEqualTheReference) {
 
 TEST_P(FeatUpParity, TilingDoesNotChangeTheResult) {
     const Golden golden(std::string("featup_tiny.") + GetParam());
-    const auto field = bound(*tinyFeatUp(), golden);
+    const auto field = boundFeatUp(*tinyFeatUp(), golden);
     const at::Tensor whole = field->evaluate(wholeOf(field->extent()));
     for (const std::int64_t tile : {3, 16, 29}) {
         EXPECT_LE(difference(evaluateInTiles(*field, tile), whole).max, 1e-5)
@@ -87,7 +87,7 @@ TEST_P(PublishedFeatUp, EqualsThePublishedImplementation) {
     const auto upsampler = loadUpsampler("featup", test::publishedModel(file), c10::kCPU);
     ASSERT_TRUE(upsampler.has_value()) << upsampler.error().message;
     const Golden golden(std::string("peer.") + GetParam());
-    const auto field = bound(*upsampler->model, golden);
+    const auto field = boundFeatUp(*upsampler->model, golden);
     const at::Tensor output = field->evaluate(wholeOf(field->extent()));
     EXPECT_LE(difference(output.slice(0, 0, 4), golden["output.first4"][0]).max, 1e-4);
     const at::Tensor pixels = golden.raw("output.pixels").to(at::kLong);
@@ -111,7 +111,7 @@ TEST(FeatUp, LightningCheckpointsWithTheirNormAreTheSameOnNormedFeatures) {
     const at::Tensor features = golden["input.features"][0];
     const at::Tensor picture = golden["input.guidance"][0];
     const at::Tensor normed = at::layer_norm(features.permute({1, 2, 0}), {12}).permute({2, 0, 1});
-    const auto own = upsamplerOf(lightning)->bind({features}, {{48, 48}, picture});
+    const auto own = featUpOf(lightning)->bind({features}, {{48, 48}, picture});
     const auto before = tinyFeatUp()->bind({normed}, {{48, 48}, picture});
     ASSERT_TRUE(own.has_value() && before.has_value());
     const Rect rect{5, 9, 20, 11};

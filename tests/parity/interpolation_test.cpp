@@ -17,7 +17,8 @@ namespace {
 using test::difference;
 using test::Golden;
 
-std::unique_ptr<FeatureField> bound(Interpolation kind, const at::Tensor& values, Extent extent) {
+std::unique_ptr<FeatureField> boundBaseline(Interpolation kind, const at::Tensor& values,
+                                            Extent extent) {
     auto field = makeInterpolation(kind)->bind({values}, {extent, {}});
     if (!field) throw std::runtime_error(field.error().message);
     return *std::move(field);
@@ -34,7 +35,7 @@ TEST(InterpolatedField, EqualsTorchAtEverySize) {
                 std::to_string(extent.height) + "x" + std::to_string(extent.width);
             const std::string key = "interp." + std::string(nameOf(kind)) +
                                     (kind == Interpolation::Nearest ? "." : ".aa0.") + size;
-            const auto field = bound(kind, golden["input"][0], extent);
+            const auto field = boundBaseline(kind, golden["input"][0], extent);
             EXPECT_LE(difference(field->evaluate(wholeOf(extent)).unsqueeze(0), golden[key]).max,
                       2e-6)
                 << key;
@@ -46,7 +47,7 @@ TEST(InterpolatedField, AnyRectangleIsExact) {
     const Golden golden("resize.interpolate");
     for (const Interpolation kind :
          {Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic}) {
-        const auto field = bound(kind, golden["input"][0], {181, 97});
+        const auto field = boundBaseline(kind, golden["input"][0], {181, 97});
         const at::Tensor whole = field->evaluate({0, 0, 97, 181});
         for (const Rect& rect :
              {Rect{0, 0, 1, 1}, Rect{96, 180, 1, 1}, Rect{13, 40, 7, 90}, Rect{0, 177, 97, 4}}) {
@@ -62,7 +63,7 @@ TEST(InterpolatedField, ARectangleMayBeginExactlyOnAToken) {
     // reach one token further back.
     const Golden golden("resize.interpolate");
     for (const Interpolation kind : {Interpolation::Bilinear, Interpolation::Bicubic}) {
-        const auto field = bound(kind, golden["input"][0], {27, 39});
+        const auto field = boundBaseline(kind, golden["input"][0], {27, 39});
         const at::Tensor whole = field->evaluate({0, 0, 39, 27});
         for (const Rect& rect : {Rect{4, 7, 9, 9}, Rect{7, 4, 2, 3}}) {
             const at::Tensor part =
@@ -76,7 +77,7 @@ TEST(InterpolatedField, TapsReproduceTheValue) {
     const at::Tensor values = at::rand({6, 5, 7});
     for (const Interpolation kind :
          {Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic}) {
-        const auto field = bound(kind, values, {33, 51});
+        const auto field = boundBaseline(kind, values, {33, 51});
         for (const Pixel& pixel : {Pixel{0, 0}, Pixel{50, 32}, Pixel{20, 9}}) {
             const at::Tensor taps = field->attend(pixel).value();
             EXPECT_EQ(taps.sizes(), (std::vector<std::int64_t>{1, 1, 5, 7}));

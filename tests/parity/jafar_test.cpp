@@ -21,7 +21,7 @@ using test::Golden;
 using test::pixelOf;
 using ::testing::HasSubstr;
 
-constexpr double tolerance = 2e-5; ///< outputs range over 2
+constexpr double jafarTolerance = 2e-5; ///< outputs range over 2
 
 std::unique_ptr<Upsampler> tinyJafar() {
     const RecognisedModel model = recogniseModel(Golden("jafar_tiny.weights").state());
@@ -30,7 +30,7 @@ std::unique_ptr<Upsampler> tinyJafar() {
     return *std::move(upsampler);
 }
 
-std::unique_ptr<FeatureField> bound(const Golden& golden, const Extent& extent) {
+std::unique_ptr<FeatureField> boundJafar(const Golden& golden, const Extent& extent) {
     auto field =
         tinyJafar()->bind({golden["input.features"][0]}, {extent, golden["input.guidance"][0]});
     if (!field) throw std::runtime_error(field.error().message);
@@ -39,7 +39,7 @@ std::unique_ptr<FeatureField> bound(const Golden& golden, const Extent& extent) 
 
 TEST(Jafar, EverySoManythPixelIsWhatItIsInTheWholeMap) {
     const Golden golden("jafar_tiny.nonsquare");
-    const auto field = bound(golden, {golden["output"].size(1), golden["output"].size(2)});
+    const auto field = boundJafar(golden, {golden["output"].size(1), golden["output"].size(2)});
     const Rect rect{1, 0, field->extent().width - 1, field->extent().height};
     const at::Tensor whole = field->evaluate(rect);
     for (const std::int64_t stride : {1, 3, 8}) {
@@ -54,9 +54,9 @@ class JafarParity : public testing::TestWithParam<const char*> {};
 TEST_P(JafarParity, OutputAndAttentionEqualTheReference) {
     const Golden golden(std::string("jafar_tiny.") + GetParam());
     const at::Tensor expected = golden["output"];
-    const auto field = bound(golden, {expected.size(1), expected.size(2)});
+    const auto field = boundJafar(golden, {expected.size(1), expected.size(2)});
     const auto gap = difference(field->evaluate(wholeOf(field->extent())), expected);
-    EXPECT_LE(gap.max, tolerance);
+    EXPECT_LE(gap.max, jafarTolerance);
     EXPECT_LE(gap.mean, 2e-6);
     const Pixel pixel = pixelOf(golden);
     const auto attention = field->attend(pixel);
@@ -71,7 +71,7 @@ TEST_P(JafarParity, OutputAndAttentionEqualTheReference) {
 TEST_P(JafarParity, TilingDoesNotChangeTheResult) {
     const Golden golden(std::string("jafar_tiny.") + GetParam());
     const at::Tensor expected = golden["output"];
-    const auto field = bound(golden, {expected.size(1), expected.size(2)});
+    const auto field = boundJafar(golden, {expected.size(1), expected.size(2)});
     const at::Tensor whole = field->evaluate(wholeOf(field->extent()));
     for (const std::int64_t tile : {3, 11, 32}) {
         EXPECT_LE(difference(evaluateInTiles(*field, tile), whole).max, 1e-5)
@@ -84,8 +84,9 @@ INSTANTIATE_TEST_SUITE_P(Golden, JafarParity, testing::Values("square", "nonsqua
 
 TEST(Jafar, LargePicturesAreBoundInStripsWithTheSameResult) {
     const Golden golden("jafar_tiny.strips");
-    const auto field = bound(golden, {70, 260});
-    EXPECT_LE(difference(field->evaluate({240, 55, 20, 15}), golden["output.part"]).max, tolerance);
+    const auto field = boundJafar(golden, {70, 260});
+    EXPECT_LE(difference(field->evaluate({240, 55, 20, 15}), golden["output.part"]).max,
+              jafarTolerance);
     EXPECT_LE(difference(*field->attend(pixelOf(golden)), golden["attention"].unsqueeze(0)).max,
               1e-5);
 }

@@ -34,7 +34,7 @@ LoftUpSpec specOf(std::int64_t channels) {
     return spec;
 }
 
-std::shared_ptr<const LoftUpWeights> weightsOf(const std::string& model) {
+std::shared_ptr<const LoftUpWeights> loftUpWeightsOf(const std::string& model) {
     const Golden golden(model + ".weights");
     auto weights = readLoftUpWeights(golden.state(), specOf(model == "loftup_tiny" ? 32 : 384));
     if (!weights) throw std::runtime_error(weights.error().message);
@@ -48,20 +48,20 @@ at::Tensor rowsAt(const at::Tensor& rows, const at::Tensor& pixels, std::int64_t
     return rows.index_select(0, index);
 }
 
-struct Case {
+struct LoftUpCase {
     const char* model;
     const char* name;
 };
 
-void PrintTo(const Case& value, std::ostream* out) {
+void PrintTo(const LoftUpCase& value, std::ostream* out) {
     *out << value.model << "." << value.name;
 }
 
-class LoftUpParity : public testing::TestWithParam<Case> {
+class LoftUpParity : public testing::TestWithParam<LoftUpCase> {
 protected:
     LoftUpParity()
         : golden_(std::string(GetParam().model) + "." + GetParam().name)
-        , field_(weightsOf(GetParam().model), {golden_["input.lr"][0]},
+        , field_(loftUpWeightsOf(GetParam().model), {golden_["input.lr"][0]},
                  golden_["input.guidance"][0]) {}
 
     Golden golden_;
@@ -132,19 +132,19 @@ TEST_P(LoftUpParity, TilingDoesNotChangeTheResult) {
 
 INSTANTIATE_TEST_SUITE_P(
     Golden, LoftUpParity,
-    testing::Values(Case{"loftup_tiny", "square"}, Case{"loftup_tiny", "nonsquare"},
-                    Case{"loftup_tiny", "disproportionate"}, Case{"loftup_tiny", "flat"},
-                    Case{"loftup_tiny", "flat_channels"}, Case{"loftup_tiny", "edge_row1"},
-                    Case{"loftup_tiny", "edge_col1"}, Case{"loftup_tiny", "edge_lr1x1"},
-                    Case{"loftup_tiny", "edge_2x2"}, Case{"loftup_s", "square"},
-                    Case{"loftup_s", "nonsquare"}),
+    testing::Values(LoftUpCase{"loftup_tiny", "square"}, LoftUpCase{"loftup_tiny", "nonsquare"},
+                    LoftUpCase{"loftup_tiny", "disproportionate"},
+                    LoftUpCase{"loftup_tiny", "flat"}, LoftUpCase{"loftup_tiny", "flat_channels"},
+                    LoftUpCase{"loftup_tiny", "edge_row1"}, LoftUpCase{"loftup_tiny", "edge_col1"},
+                    LoftUpCase{"loftup_tiny", "edge_lr1x1"}, LoftUpCase{"loftup_tiny", "edge_2x2"},
+                    LoftUpCase{"loftup_s", "square"}, LoftUpCase{"loftup_s", "nonsquare"}),
     [](const auto& instance) {
         return std::string(instance.param.model) + "_" + instance.param.name;
     });
 
 TEST(LoftUp, RectanglesAtEveryBorderAreExact) {
     const Golden golden("loftup_tiny.nonsquare");
-    const LoftUpField field(weightsOf("loftup_tiny"), {golden["input.lr"][0]},
+    const LoftUpField field(loftUpWeightsOf("loftup_tiny"), {golden["input.lr"][0]},
                             golden["input.guidance"][0]);
     const at::Tensor expected = golden["output"][0];
     // 84 x 60: corners, strips along each border, one pixel from the border, interior.
@@ -162,7 +162,7 @@ TEST(LoftUp, EachPictureHasItsOwnColourRange) {
     // The reference shares minimum and maximum within a batch; pictures here are alone.
     const Golden golden("loftup_tiny.batch2");
     for (const std::int64_t i : {0, 1}) {
-        const LoftUpField field(weightsOf("loftup_tiny"), {golden["input.lr"][i]},
+        const LoftUpField field(loftUpWeightsOf("loftup_tiny"), {golden["input.lr"][i]},
                                 golden["input.guidance"][i]);
         const at::Tensor expected = golden["output.item" + std::to_string(i) + "_alone"];
         EXPECT_LE(difference(field.evaluate(wholeOf(field.extent())).unsqueeze(0), expected).max,
@@ -177,7 +177,7 @@ TEST(LoftUp, HalfPrecisionStaysCloseToTheReference) {
         readLoftUpWeights(checkpoint.state(), specOf(384), c10::kCPU, at::kBFloat16);
     ASSERT_TRUE(weights) << weights.error().message;
     const LoftUpField half(*weights, {golden["input.lr"][0]}, golden["input.guidance"][0]);
-    const LoftUpField full(weightsOf("loftup_s"), {golden["input.lr"][0]},
+    const LoftUpField full(loftUpWeightsOf("loftup_s"), {golden["input.lr"][0]},
                            golden["input.guidance"][0]);
     const at::Tensor a = half.evaluate(wholeOf(half.extent()));
     const at::Tensor b = full.evaluate(wholeOf(full.extent()));
@@ -216,7 +216,7 @@ TEST(LoftUp, EverySoManythPixelIsWhatItIsInTheWholeMap) {
     const at::Tensor photo =
         at::randint(0, 256, {3, 60, 84}, at::make_generator<at::CPUGeneratorImpl>(7)) / 255.0;
     for (const at::Tensor& guidance : {photo, golden["input.guidance"][0]}) {
-        const LoftUpField full(weightsOf("loftup_tiny"), {golden["input.lr"][0]}, guidance);
+        const LoftUpField full(loftUpWeightsOf("loftup_tiny"), {golden["input.lr"][0]}, guidance);
         const LoftUpField half(*halfWeights, {golden["input.lr"][0]}, guidance);
         const Rect rect{0, 3, 84, 57}; // both borders
         const at::Tensor whole = full.evaluate(rect);
@@ -242,7 +242,7 @@ TEST(LoftUp, HalfPrecisionOfAPixelDoesNotDependOnTheRectangle) {
     // By table, and by plain convolution of a guidance of many levels.
     for (const at::Tensor& guidance : {photo, golden["input.guidance"][0]}) {
         const LoftUpField half(*weights, {golden["input.lr"][0]}, guidance);
-        const LoftUpField full(weightsOf("loftup_tiny"), {golden["input.lr"][0]}, guidance);
+        const LoftUpField full(loftUpWeightsOf("loftup_tiny"), {golden["input.lr"][0]}, guidance);
         const at::Tensor whole = half.evaluate(wholeOf(half.extent()));
         const at::Tensor exact = full.evaluate(wholeOf(full.extent()));
         const at::Tensor cosine = (whole * exact).sum(0) / (whole.norm(2, 0) * exact.norm(2, 0));
@@ -259,7 +259,7 @@ TEST(LoftUp, HalfPrecisionOfAPixelDoesNotDependOnTheRectangle) {
 
 TEST(LoftUp, PhotosOfEightBitsAreConvolvedByTableWithTheSameResult) {
     const Golden golden("loftup_tiny.nonsquare");
-    const auto weights = weightsOf("loftup_tiny");
+    const auto weights = loftUpWeightsOf("loftup_tiny");
     // A line and a point have borders on both sides at once.
     for (const auto& [height, width] : {std::pair{40, 57}, std::pair{1, 30}, std::pair{30, 1},
                                         std::pair{2, 3}, std::pair{1, 1}}) {

@@ -22,7 +22,7 @@ using test::Golden;
 using test::pixelOf;
 using ::testing::HasSubstr;
 
-constexpr double tolerance = 2e-5; ///< outputs range over 4
+constexpr double nafTolerance = 2e-5; ///< outputs range over 4
 
 std::unique_ptr<Upsampler> tinyNaf() {
     const RecognisedModel model = recogniseModel(Golden("naf_tiny.weights").state());
@@ -31,7 +31,7 @@ std::unique_ptr<Upsampler> tinyNaf() {
     return *std::move(upsampler);
 }
 
-std::unique_ptr<FeatureField> bound(const Upsampler& upsampler, const Golden& golden) {
+std::unique_ptr<FeatureField> boundNaf(const Upsampler& upsampler, const Golden& golden) {
     const at::Tensor expected = golden["output"];
     auto field =
         upsampler.bind({golden["input.features"][0]},
@@ -44,9 +44,9 @@ class NafParity : public testing::TestWithParam<const char*> {};
 
 TEST_P(NafParity, OutputAndAttentionEqualTheReference) {
     const Golden golden(std::string("naf_tiny.") + GetParam());
-    const auto field = bound(*tinyNaf(), golden);
+    const auto field = boundNaf(*tinyNaf(), golden);
     const auto gap = difference(field->evaluate(wholeOf(field->extent())), golden["output"]);
-    EXPECT_LE(gap.max, tolerance);
+    EXPECT_LE(gap.max, nafTolerance);
     EXPECT_LE(gap.mean, 2e-6);
     const Pixel pixel = pixelOf(golden);
     const auto attention = field->attend(pixel);
@@ -62,7 +62,7 @@ TEST_P(NafParity, OutputAndAttentionEqualTheReference) {
 
 TEST_P(NafParity, TilingDoesNotChangeTheResult) {
     const Golden golden(std::string("naf_tiny.") + GetParam());
-    const auto field = bound(*tinyNaf(), golden);
+    const auto field = boundNaf(*tinyNaf(), golden);
     const at::Tensor whole = field->evaluate(wholeOf(field->extent()));
     for (const std::int64_t tile : {3, 11, 32}) {
         EXPECT_LE(difference(evaluateInTiles(*field, tile), whole).max, 1e-5)
@@ -74,9 +74,9 @@ TEST_P(NafParity, PicturesTooLargeToKeepGiveTheSame) {
     const Golden golden(std::string("naf_tiny.") + GetParam());
     auto upsampler = buildNaf(Golden("naf_tiny.weights").state(), c10::kCPU, 0);
     ASSERT_TRUE(upsampler.has_value());
-    const auto field = bound(**upsampler, golden);
+    const auto field = boundNaf(**upsampler, golden);
     EXPECT_LE(difference(field->evaluate(wholeOf(field->extent())), golden["output"]).max,
-              tolerance);
+              nafTolerance);
     EXPECT_LE(difference(*field->attend(pixelOf(golden)), golden["attention"].unsqueeze(0)).max,
               1e-5);
 }

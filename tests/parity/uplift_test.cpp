@@ -22,7 +22,7 @@ using test::Golden;
 using test::pixelOf;
 using ::testing::HasSubstr;
 
-constexpr double tolerance = 2e-5; ///< outputs range over 4
+constexpr double upliftTolerance = 2e-5; ///< outputs range over 4
 
 std::unique_ptr<Upsampler> tinyUplift() {
     const RecognisedModel model = recogniseModel(Golden("uplift_tiny.weights").state());
@@ -31,7 +31,7 @@ std::unique_ptr<Upsampler> tinyUplift() {
     return *std::move(upsampler);
 }
 
-std::unique_ptr<FeatureField> bound(const Upsampler& upsampler, const Golden& golden) {
+std::unique_ptr<FeatureField> boundUplift(const Upsampler& upsampler, const Golden& golden) {
     const at::Tensor picture = golden["input.guidance"][0];
     auto field = upsampler.bind({golden["input.features"][0]},
                                 {{picture.size(1), picture.size(2)}, picture});
@@ -43,9 +43,9 @@ class UpliftParity : public testing::TestWithParam<const char*> {};
 
 TEST_P(UpliftParity, OutputAndAttentionEqualTheReference) {
     const Golden golden(std::string("uplift_tiny.") + GetParam());
-    const auto field = bound(*tinyUplift(), golden);
+    const auto field = boundUplift(*tinyUplift(), golden);
     const auto gap = difference(field->evaluate(wholeOf(field->extent())), golden["output"]);
-    EXPECT_LE(gap.max, tolerance);
+    EXPECT_LE(gap.max, upliftTolerance);
     EXPECT_LE(gap.mean, 2e-6);
     const Pixel pixel = pixelOf(golden);
     const auto attention = field->attend(pixel);
@@ -58,7 +58,7 @@ TEST_P(UpliftParity, OutputAndAttentionEqualTheReference) {
 
 TEST_P(UpliftParity, TilingDoesNotChangeTheResult) {
     const Golden golden(std::string("uplift_tiny.") + GetParam());
-    const auto field = bound(*tinyUplift(), golden);
+    const auto field = boundUplift(*tinyUplift(), golden);
     const at::Tensor whole = field->evaluate(wholeOf(field->extent()));
     for (const std::int64_t tile : {5, 13, 32}) {
         EXPECT_LE(difference(evaluateInTiles(*field, tile), whole).max, 1e-5)
@@ -72,9 +72,9 @@ TEST_P(UpliftParity, PicturesTooLargeToKeepGiveTheSame) {
     for (const std::int64_t keptBytes : {0, 8000, 100000}) {
         auto upsampler = buildUplift(Golden("uplift_tiny.weights").state(), c10::kCPU, keptBytes);
         ASSERT_TRUE(upsampler.has_value());
-        const auto field = bound(**upsampler, golden);
+        const auto field = boundUplift(**upsampler, golden);
         EXPECT_LE(difference(field->evaluate(wholeOf(field->extent())), golden["output"]).max,
-                  tolerance);
+                  upliftTolerance);
         EXPECT_LE(difference(*field->attend(pixelOf(golden)),
                              golden["attention"].unsqueeze(0).unsqueeze(0))
                       .max,

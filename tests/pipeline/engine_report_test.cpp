@@ -21,7 +21,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-Image madeUpPhoto(Extent extent) {
+Image patternedPhoto(Extent extent) {
     std::vector<std::uint8_t> pixels(static_cast<std::size_t>(extent.area()) * 3);
     for (std::size_t i = 0; i < pixels.size(); ++i)
         pixels[i] = static_cast<std::uint8_t>(i * i / 7 % 251);
@@ -52,7 +52,7 @@ protected:
             changed.notify_all();
             if (onEvent) onEvent(event);
         });
-        engine.openPhoto({"made up", madeUpPhoto({64, 96}), 64, outputSize, {}});
+        engine.openPhoto({"made up", patternedPhoto({64, 96}), 64, outputSize, {}});
         MapRequest request;
         request.method = method;
         const auto last = engine.compute(request);

@@ -3,6 +3,7 @@
 #include "core/train/attention_downsampler.h"
 #include "core/train/losses.h"
 #include "core/train/view_jitter.h"
+#include "tests/support/tensors.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
@@ -24,13 +25,8 @@
 namespace loftscope {
 namespace {
 
-at::Tensor gaussian(at::IntArrayRef shape, std::uint64_t seed, at::ScalarType type = at::kFloat) {
-    return at::empty(shape, type).normal_(0, 1, at::make_generator<at::CPUGeneratorImpl>(seed));
-}
-
-double largest(const at::Tensor& difference) {
-    return difference.abs().max().item<double>();
-}
+using test::gaussian;
+using test::largest;
 
 /// Autograd's gradient of `loss` at fp64 `input` against central differences, at a few elements.
 void expectGradientOf(const std::function<at::Tensor(const at::Tensor&)>& loss,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A view that is moved, turned and lit otherwise: picture and masks stay together.
 #include "core/train/moved_view.h"
+#include "tests/support/tensors.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
@@ -15,12 +16,10 @@
 namespace loftscope {
 namespace {
 
+using test::largest;
+
 CounterRandom noise() {
     return {3, RandomPurpose::MovedView, 1};
-}
-
-double largest(const at::Tensor& difference) {
-    return difference.abs().max().item<double>();
 }
 
 TEST(MovedView, ThatDoesNotMoveIsThePictureItself) {

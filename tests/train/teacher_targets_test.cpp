@@ -2,6 +2,7 @@
 // Targets: whitening, that they follow crop and flip, the loss, and the file that keeps them.
 #include "core/train/target_cache.h"
 #include "core/train/teacher_targets.h"
+#include "tests/support/tensors.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
@@ -22,11 +23,9 @@
 namespace loftscope {
 namespace {
 
-namespace fs = std::filesystem;
+using test::gaussian;
 
-at::Tensor gaussian(at::IntArrayRef shape, std::uint64_t seed) {
-    return at::empty(shape).normal_(0, 1, at::make_generator<at::CPUGeneratorImpl>(seed));
-}
+namespace fs = std::filesystem;
 
 TEST(Whitening, BringsComponentsToSimilarSizesAndKnowsTheirVariance) {
     // Three independent directions of deviation 10, 3 and 0.1, mixed by a rotation, around a mean.

@@ -3,6 +3,7 @@
 // they are asked for.
 #include "core/train/teacher.h"
 #include "core/train/teacher_graph.h"
+#include "tests/support/tensors.h"
 #include "tests/train/toy_training.h"
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -19,8 +20,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-at::Tensor gaussian(at::IntArrayRef shape, std::uint64_t seed) {
-    return at::empty(shape).normal_(0, 0.5, at::make_generator<at::CPUGeneratorImpl>(seed));
+at::Tensor gaussianOfHalf(at::IntArrayRef shape, std::uint64_t seed) {
+    return test::gaussian(shape, seed) * 0.5;
 }
 
 Json convolution(const char* op, int in, int out, int stride) {
@@ -90,12 +91,12 @@ at::Tensor sameConvolution(const at::Tensor& input, const at::Tensor& weight,
 
 TEST(TeacherGraph, ComputesWhatItsOperationsSay) {
     GraphFile graph;
-    const at::Tensor w0 = gaussian({4, 3, 3, 3}, 1);
-    const at::Tensor b0 = gaussian({4}, 2);
-    const at::Tensor w1 = gaussian({4, 1, 3, 3}, 3);
-    const at::Tensor w2 = gaussian({4, 4, 1, 1}, 4);
-    const at::Tensor w4 = gaussian({5, 4, 3, 3}, 5);
-    const at::Tensor w6 = gaussian({2, 5, 1, 1}, 6);
+    const at::Tensor w0 = gaussianOfHalf({4, 3, 3, 3}, 1);
+    const at::Tensor b0 = gaussianOfHalf({4}, 2);
+    const at::Tensor w1 = gaussianOfHalf({4, 1, 3, 3}, 3);
+    const at::Tensor w2 = gaussianOfHalf({4, 4, 1, 1}, 4);
+    const at::Tensor w4 = gaussianOfHalf({5, 4, 3, 3}, 5);
+    const at::Tensor w6 = gaussianOfHalf({2, 5, 1, 1}, 6);
     Json first = convolution("CONV_2D", 0, 10, 2);
     first["clamp"] = {0.0, 0.4};
     graph.add(first, w0, b0);
@@ -111,7 +112,7 @@ TEST(TeacherGraph, ComputesWhatItsOperationsSay) {
     const auto teacher = graph.open({.path = "toy", .tap = 8});
     ASSERT_TRUE(teacher) << teacher.error().message;
     EXPECT_EQ((*teacher)->channels(), 7);
-    const at::Tensor picture = gaussian({1, 3, 12, 20}, 7).clamp(0, 1);
+    const at::Tensor picture = gaussianOfHalf({1, 3, 12, 20}, 7).clamp(0, 1);
     const TeacherMap map = (*teacher)->map(picture, {12, 20});
     ASSERT_EQ(map.values.sizes(), at::IntArrayRef({1, 7, 3, 5}));
 
@@ -189,10 +190,10 @@ TEST(TeacherGraph, KnowsWhatItsCellsLookAt) {
 
 TEST(TeacherGraph, AStrideBecomesADilationThatComputesTheCellsBetween) {
     GraphFile graph;
-    graph.add(convolution("CONV_2D", 0, 1, 2), gaussian({4, 3, 3, 3}, 1));
-    graph.add(convolution("DEPTHWISE_CONV_2D", 1, 2, 2), gaussian({4, 1, 3, 3}, 2));
-    graph.add(convolution("DEPTHWISE_CONV_2D", 2, 3, 1), gaussian({4, 1, 3, 3}, 3));
-    const at::Tensor picture = gaussian({1, 3, 48, 48}, 4).clamp(0, 1);
+    graph.add(convolution("CONV_2D", 0, 1, 2), gaussianOfHalf({4, 3, 3, 3}, 1));
+    graph.add(convolution("DEPTHWISE_CONV_2D", 1, 2, 2), gaussianOfHalf({4, 1, 3, 3}, 2));
+    graph.add(convolution("DEPTHWISE_CONV_2D", 2, 3, 1), gaussianOfHalf({4, 1, 3, 3}, 3));
+    const at::Tensor picture = gaussianOfHalf({1, 3, 48, 48}, 4).clamp(0, 1);
     const at::Tensor coarse =
         (*graph.open({.path = "toy", .tap = 2}))->map(picture, {48, 48}).values;
     const at::Tensor fine =
@@ -206,7 +207,7 @@ TEST(TeacherGraph, AStrideBecomesADilationThatComputesTheCellsBetween) {
 
 TEST(TeacherGraph, SaysWhatIsWrongWithAFile) {
     GraphFile graph;
-    graph.add(convolution("CONV_2D", 0, 1, 1), gaussian({4, 3, 3, 3}, 1));
+    graph.add(convolution("CONV_2D", 0, 1, 1), gaussianOfHalf({4, 3, 3, 3}, 1));
     const auto untold = graph.open({.path = "toy"});
     ASSERT_FALSE(untold);
     EXPECT_EQ(untold.error().code, ErrorCode::InvalidArgument);
@@ -220,7 +221,7 @@ TEST(TeacherGraph, SaysWhatIsWrongWithAFile) {
     early.add({{"op", "ADD"}, {"inp", {1, 7}}, {"out", 2}});
     EXPECT_EQ(early.open({.path = "toy", .tap = 1}).error().code, ErrorCode::Malformed);
     GraphFile misfit = graph;
-    misfit.add(convolution("CONV_2D", 1, 2, 1), gaussian({4, 3, 1, 1}, 1));
+    misfit.add(convolution("CONV_2D", 1, 2, 1), gaussianOfHalf({4, 3, 1, 1}, 1));
     EXPECT_EQ(misfit.open({.path = "toy", .tap = 1}).error().code, ErrorCode::Malformed);
     GraphFile torn = graph;
     torn.file.tensors.erase("op0.bias");

@@ -3,6 +3,7 @@
 #include "core/train/trainable_loftup.h"
 #include "core/upsample/loftup.h"
 #include "core/weights/recognise.h"
+#include "tests/support/tensors.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
@@ -15,11 +16,10 @@
 namespace loftscope {
 namespace {
 
-constexpr std::int64_t channels = 12;
+using test::gaussian;
+using test::largest;
 
-at::Tensor gaussian(at::IntArrayRef shape, std::uint64_t seed) {
-    return at::empty(shape).normal_(0, 1, at::make_generator<at::CPUGeneratorImpl>(seed));
-}
+constexpr std::int64_t channels = 12;
 
 TrainableLoftUp smallModel() {
     return TrainableLoftUp::create(publishedLoftUp(channels),
@@ -36,10 +36,6 @@ TrainableLoftUp livedInModel() {
         if (key.ends_with("running_var")) tensor = tensor.abs() + 0.1;
     }
     return *TrainableLoftUp::fromState(state, publishedLoftUp(channels));
-}
-
-double largest(const at::Tensor& difference) {
-    return difference.abs().max().item<double>();
 }
 
 TEST(TrainableLoftUp, EvaluatesAsTheProgramDoesPictureByPicture) {

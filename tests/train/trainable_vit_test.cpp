@@ -6,6 +6,7 @@
 #include "core/weights/recognise.h"
 #include "core/weights/tensor_file.h"
 #include "core/weights/tensor_sink.h"
+#include "tests/support/tensors.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
@@ -19,11 +20,9 @@
 namespace loftscope {
 namespace {
 
-namespace fs = std::filesystem;
+using test::gaussian;
 
-at::Tensor gaussian(at::IntArrayRef shape, std::uint64_t seed) {
-    return at::empty(shape).normal_(0, 1, at::make_generator<at::CPUGeneratorImpl>(seed));
-}
+namespace fs = std::filesystem;
 
 /// A small model whose every parameter has moved away from its initial value.
 TrainableVit livedInModel(const VitSize& size, std::int64_t registers = 0) {

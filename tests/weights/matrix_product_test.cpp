@@ -2,6 +2,7 @@
 // Our choice of routines for products and attention computes what LibTorch's own does.
 #include "core/weights/layers.h"
 #include "core/weights/matrix_product.h"
+#include "tests/support/tensors.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
@@ -13,13 +14,8 @@
 namespace loftscope {
 namespace {
 
-at::Tensor gaussian(at::IntArrayRef shape, std::uint64_t seed) {
-    return at::empty(shape).normal_(0, 1, at::make_generator<at::CPUGeneratorImpl>(seed));
-}
-
-double largest(const at::Tensor& difference) {
-    return difference.abs().max().item<double>();
-}
+using test::gaussian;
+using test::largest;
 
 TEST(LinearProduct, EqualsTheLayerForEveryShapeAndStride) {
     for (const auto& [rows, in, out] : {std::tuple{1, 7, 5}, std::tuple{64, 101, 256},

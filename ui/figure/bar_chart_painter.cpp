@@ -26,20 +26,16 @@ namespace {
 
 constexpr qreal margin = 12;
 constexpr qreal rowHeight = 26;
-constexpr qreal barHeight = 16;
+constexpr qreal chartBarHeight = 16;
 constexpr qreal gap = 8;
 constexpr qreal titleHeight = 22;
 constexpr qreal axisHeight = 20;
-
-QString toQString(const std::string& text) {
-    return QString::fromStdString(text);
-}
 
 qreal captionHeight(const EvaluationChart& chart, qreal width) {
     if (chart.caption.empty()) return 0;
     return QFontMetricsF(figureFont(letters::notes))
                .boundingRect(QRectF(0, 0, width - 2 * margin, 1000), Qt::TextWordWrap,
-                             toQString(chart.caption))
+                             QString::fromStdString(chart.caption))
                .height() +
            gap;
 }
@@ -76,7 +72,7 @@ Result<QByteArray> asVector(const EvaluationChart& chart, qreal width, bool pdf)
         generator.setResolution(96);
         generator.setSize(size.toSize());
         generator.setViewBox(QRectF(QPointF(), size));
-        generator.setDescription(toQString(chart.caption));
+        generator.setDescription(QString::fromStdString(chart.caption));
         QPainter painter(&generator);
         paintBarChart(painter, chart, width);
     }
@@ -122,7 +118,7 @@ void paintBarChart(QPainter& painter, const EvaluationChart& chart, qreal width,
     qreal values = 0;
     double highest = 0;
     for (const ChartBar& bar : chart.bars) {
-        names = std::max(names, metrics.horizontalAdvance(toQString(bar.title)));
+        names = std::max(names, metrics.horizontalAdvance(QString::fromStdString(bar.title)));
         values = std::max(values, metrics.horizontalAdvance(valueText(bar)));
         highest = std::max({highest, bar.value, bar.interval.high});
     }
@@ -145,7 +141,7 @@ void paintBarChart(QPainter& painter, const EvaluationChart& chart, qreal width,
         painter.drawLine(QPointF(x, top), QPointF(x, bottom + 3));
         painter.setPen(colors.quiet);
         painter.drawText(QRectF(x - 40, bottom + 4, 80, axisHeight - 4),
-                         Qt::AlignHCenter | Qt::AlignTop, toQString(tick.label));
+                         Qt::AlignHCenter | Qt::AlignTop, QString::fromStdString(tick.label));
     }
     for (std::size_t i = 0; i < chart.bars.size(); ++i) {
         const ChartBar& bar = chart.bars[i];
@@ -155,8 +151,8 @@ void paintBarChart(QPainter& painter, const EvaluationChart& chart, qreal width,
         painter.setFont(name.font);
         painter.drawText(QRectF(margin, middle - rowHeight / 2, names + 1, rowHeight),
                          Qt::AlignRight | Qt::AlignVCenter, name.text);
-        painter.fillRect(QRectF(QPointF(left, middle - barHeight / 2),
-                                QPointF(xOf(bar.value), middle + barHeight / 2)),
+        painter.fillRect(QRectF(QPointF(left, middle - chartBarHeight / 2),
+                                QPointF(xOf(bar.value), middle + chartBarHeight / 2)),
                          i == 0 ? colors.first : colors.bar);
         painter.setPen(QPen(colors.ink, 1.2));
         const qreal low = xOf(bar.interval.low);
@@ -172,7 +168,7 @@ void paintBarChart(QPainter& painter, const EvaluationChart& chart, qreal width,
         painter.setPen(colors.quiet);
         painter.setFont(figureFont(letters::notes));
         painter.drawText(QRectF(margin, bottom + axisHeight + gap, width - 2 * margin, 1000),
-                         Qt::TextWordWrap, toQString(chart.caption));
+                         Qt::TextWordWrap, QString::fromStdString(chart.caption));
     }
 }
 

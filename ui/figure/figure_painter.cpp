@@ -32,10 +32,6 @@ const QColor quietInk(0x5b, 0x64, 0x70);
 const QColor hairline(0xc9, 0xcd, 0xd3);
 const QColor letterbox(0xf3, 0xf4, 0xf6);
 
-QString toQString(const std::string& text) {
-    return QString::fromStdString(text);
-}
-
 QColor toQColor(const std::array<std::uint8_t, 3>& color) {
     return {color[0], color[1], color[2]};
 }
@@ -286,7 +282,7 @@ private:
             const qreal x = place.bar.left() + share * place.bar.width();
             painter_.setPen(QPen(quietInk, 0.8));
             painter_.drawLine(QPointF(x, place.bar.bottom()), QPointF(x, place.bar.bottom() + 3));
-            const QString number = toQString(tick.label);
+            const QString number = QString::fromStdString(tick.label);
             const qreal textWidth = metrics.horizontalAdvance(number);
             const qreal left =
                 std::clamp(x - textWidth / 2, place.bar.left(), place.bar.right() - textWidth);
@@ -314,7 +310,7 @@ private:
         if (marker.label.empty()) return;
         const QFont font = figureFont(letters::marker, Weight::Bold);
         const QFontMetricsF metrics(font);
-        const QString words = toQString(marker.label);
+        const QString words = QString::fromStdString(marker.label);
         const qreal width = metrics.horizontalAdvance(words);
         constexpr qreal distance = radius + 4;
         // Right of the ring, or left of it at the picture's right edge.
@@ -358,7 +354,7 @@ std::string joined(const std::vector<std::string>& lines) {
 }
 
 std::string endingOf(const std::filesystem::path& path) {
-    return toQString(path.extension().string()).toLower().toStdString();
+    return QString::fromStdString(path.extension().string()).toLower().toStdString();
 }
 
 Result<QByteArray> asPng(const FigureSpec& spec) {
@@ -368,9 +364,10 @@ Result<QByteArray> asPng(const FigureSpec& spec) {
     canvas.setDotsPerMeterX(dotsPerMetre);
     canvas.setDotsPerMeterY(dotsPerMetre);
     canvas.setText(QStringLiteral("Software"), QStringLiteral("LoftScope"));
-    if (!spec.title.empty()) canvas.setText(QStringLiteral("Title"), toQString(spec.title));
+    if (!spec.title.empty())
+        canvas.setText(QStringLiteral("Title"), QString::fromStdString(spec.title));
     if (!spec.notes.empty())
-        canvas.setText(QStringLiteral("Description"), toQString(joined(spec.notes)));
+        canvas.setText(QStringLiteral("Description"), QString::fromStdString(joined(spec.notes)));
     QByteArray bytes;
     QBuffer buffer(&bytes);
     buffer.open(QIODevice::WriteOnly);
@@ -413,7 +410,7 @@ Result<QByteArray> asPdf(const FigureSpec& spec) {
     buffer.open(QIODevice::WriteOnly);
     QPdfWriter writer(&buffer);
     writer.setCreator(QStringLiteral("LoftScope"));
-    writer.setTitle(toQString(spec.title));
+    writer.setTitle(QString::fromStdString(spec.title));
     constexpr int resolution = 1200;
     writer.setResolution(resolution);
     writer.setPageMargins(QMarginsF());
@@ -445,8 +442,8 @@ Result<QByteArray> asSvg(const FigureSpec& spec) {
     generator.setResolution(spec.look.widthMm > 0 ? resolution : 96);
     generator.setSize((layout.size * perUnit).toSize());
     generator.setViewBox(QRectF(QPointF(), layout.size));
-    generator.setTitle(toQString(spec.title));
-    generator.setDescription(toQString(joined(spec.notes)));
+    generator.setTitle(QString::fromStdString(spec.title));
+    generator.setDescription(QString::fromStdString(joined(spec.notes)));
     QPainter painter(&generator);
     FigurePainter(painter, layout.pixelsPerUnit, false, spec.look.textAsPaths).paint(spec, layout);
     painter.end();

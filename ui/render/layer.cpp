@@ -21,25 +21,6 @@ constexpr std::size_t tileBudget = 128;
 
 enum Unit { MapUnit, FallbackUnit, CoverageUnit, ColorMapUnit, OtherUnit };
 
-struct TileKey {
-    const ImagePyramid* photo;
-    int level;
-    std::int64_t column;
-    std::int64_t row;
-    auto operator<=>(const TileKey&) const = default;
-};
-
-struct CachedTile {
-    std::weak_ptr<const ImagePyramid> owner;
-    PhotoTile tile;
-    std::uint64_t usedAt;
-};
-
-struct CachedMap {
-    std::weak_ptr<const MapBuffer> owner;
-    MapTexture texture;
-};
-
 std::array<float, 4> uniformOf(const Box& region) {
     return {static_cast<float>(region.origin.x), static_cast<float>(region.origin.y),
             static_cast<float>(1 / region.size.x), static_cast<float>(1 / region.size.y)};
@@ -64,6 +45,25 @@ bool isMinified(const MapBuffer& map, const Box& region, const ViewTransform& vi
 } // namespace
 
 struct LayerRenderer::Resources {
+    struct TileKey {
+        const ImagePyramid* photo;
+        int level;
+        std::int64_t column;
+        std::int64_t row;
+        auto operator<=>(const TileKey&) const = default;
+    };
+
+    struct CachedTile {
+        std::weak_ptr<const ImagePyramid> owner;
+        PhotoTile tile;
+        std::uint64_t usedAt;
+    };
+
+    struct CachedMap {
+        std::weak_ptr<const MapBuffer> owner;
+        MapTexture texture;
+    };
+
     ShaderProgram photo{"quad.vert", {"photo.frag"}};
     /// Compiled when first needed, by file and choices.
     std::map<QString, ShaderProgram> mapPrograms;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ui/window/colors_panel.h"
 
+#include "core/figure/pane_view.h"
 #include "ui/window/file_chooser.h"
 #include "ui/window/histogram_view.h"
 #include "ui/window/toggle_button.h"
@@ -599,7 +600,7 @@ void ColorsPanel::chooseBasisFile() {
     chooseFile(window(),
                {.name = "openBasis", .title = tr("Use a PCA basis"), .filter = tr(basisFiles)},
                [this](const QString& path) {
-                   const std::string basis = "file:" + path.toStdString();
+                   const std::string basis = std::string(basisFilePrefix) + path.toStdString();
                    edit(tr("Choose basis"), [&](PaneState& each) { each.basis = basis; });
                });
 }

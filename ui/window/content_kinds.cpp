@@ -2,6 +2,7 @@
 #include "ui/window/content_kinds.h"
 
 #include "ui/window/size_text.h"
+#include "ui/window/window_text.h"
 
 #include <QCoreApplication>
 #include <QFileInfo>
@@ -13,10 +14,6 @@ namespace loftscope {
 namespace {
 
 using What = MapRequest::What;
-
-QString tr(const char* text) {
-    return QCoreApplication::translate("ContentKinds", text);
-}
 
 std::optional<Pixel> pixelOf(const PaneState& pane, const KindContext& context) {
     const auto pick = context.model.pickOf(pane);
@@ -47,14 +44,15 @@ const Answer* onlyAnswer(const std::vector<MapRequest>& needs, const KindContext
 
 QString waitingText(const KindContext& context) {
     if (!context.model.photo()) return {};
-    return context.features ? tr("Waiting for its turn") : tr("Waiting for the backbone");
+    return context.features ? windowText("Waiting for its turn")
+                            : windowText("Waiting for the backbone");
 }
 
 /// Message and progress of what is not there, or not whole, yet.
 void describeState(PaneContent& content, const Answer* answer) {
     if (answer == nullptr) return;
     if (answer->state == Answer::State::Failed) content.message = answer->trouble;
-    if (answer->state == Answer::State::Cancelled) content.message = tr("Cancelled");
+    if (answer->state == Answer::State::Cancelled) content.message = windowText("Cancelled");
     if (answer->state == Answer::State::Waiting) content.progress = answer->progress;
 }
 
@@ -63,11 +61,11 @@ std::vector<PaneChoice> methodChoices(std::string_view kind, bool lowRes,
                                       const KindContext& context) {
     std::vector<PaneChoice> choices;
     if (lowRes)
-        choices.push_back(
-            {tr("Low-res"), tr("The backbone's patch tokens."), true, paneShowing(kind, {})});
+        choices.push_back({windowText("Low-res"), windowText("The backbone's patch tokens."), true,
+                           paneShowing(kind, {})});
     for (const UsableMethod& method : context.methods) {
         QString tip = QString::fromStdString(method.info.description);
-        if (!method.usable) tip += tr(" (needs a checkpoint: drop its file on the window)");
+        if (!method.usable) tip += windowText(" (needs a checkpoint: drop its file on the window)");
         choices.push_back({QString::fromStdString(method.info.title), tip, method.usable,
                            paneShowing(kind, method.info.key)});
     }
@@ -76,13 +74,13 @@ std::vector<PaneChoice> methodChoices(std::string_view kind, bool lowRes,
 
 QString pickText(const PaneState& pane, const KindContext& context) {
     const auto pick = context.model.pickOf(pane);
-    return pick ? tr("pick %1").arg(pick->number) : QString();
+    return pick ? windowText("pick %1").arg(pick->number) : QString();
 }
 
 // --- photo ------------------------------------------------------------------------------------
 
 std::vector<PaneChoice> photoChoices(const KindContext&, int) {
-    return {{tr("Photo"), tr("The photo itself."), true, paneShowing("photo")}};
+    return {{windowText("Photo"), windowText("The photo itself."), true, paneShowing("photo")}};
 }
 
 std::vector<MapRequest> nothing(const PaneState&, const KindContext&) {
@@ -92,9 +90,9 @@ std::vector<MapRequest> nothing(const PaneState&, const KindContext&) {
 PaneContent photoContent(const PaneState&, const KindContext& context) {
     PaneContent content;
     content.form = LayerKind::Photo;
-    content.title = tr("Photo");
+    content.title = windowText("Photo");
     if (context.model.photo()) content.details = sizeText(context.model.photoExtent());
-    content.message = tr("Drop a photo here");
+    content.message = windowText("Drop a photo here");
     return content;
 }
 
@@ -109,11 +107,11 @@ std::vector<MapRequest> featureNeeds(const PaneState& pane, const KindContext& c
 }
 
 QString basisText(const std::string& basis) {
-    if (basis == "own") return tr("own basis");
-    if (basis == "shared") return tr("shared basis");
-    if (basis == "locked") return tr("locked basis");
+    if (basis == "own") return windowText("own basis");
+    if (basis == "shared") return windowText("shared basis");
+    if (basis == "locked") return windowText("locked basis");
     const QFileInfo file(QString::fromStdString(basis.substr(basis.find(':') + 1)));
-    return tr("basis of %1").arg(file.fileName());
+    return windowText("basis of %1").arg(file.fileName());
 }
 
 QString componentsText(const PaneState& pane, const std::vector<double>& shares) {
@@ -127,9 +125,10 @@ QString componentsText(const PaneState& pane, const std::vector<double>& shares)
         if (static_cast<std::size_t>(component) < shares.size())
             share += shares[static_cast<std::size_t>(component)];
     }
-    QString text =
-        tr("PCA %1").arg(isRun ? numbers.front() + "-" + numbers.back() : numbers.join(","));
-    if (share > 0) text += tr(" (%1 % of variance)").arg(share * 100, 0, 'f', share < 0.1 ? 1 : 0);
+    QString text = windowText("PCA %1").arg(isRun ? numbers.front() + "-" + numbers.back()
+                                                  : numbers.join(","));
+    if (share > 0)
+        text += windowText(" (%1 % of variance)").arg(share * 100, 0, 'f', share < 0.1 ? 1 : 0);
     return text;
 }
 
@@ -157,7 +156,7 @@ PaneContent featureContent(const PaneState& pane, const KindContext& context) {
     const Answer* answer = context.answerTo(scoresRequest(pane, context));
     if (!context.features || answer == nullptr) return content;
     describeState(content, answer);
-    content.unit = tr("score of component %1").arg(pane.scalar.channel + 1);
+    content.unit = windowText("score of component %1").arg(pane.scalar.channel + 1);
     Extent extent = pane.method.empty() ? context.features->tokens : context.features->output;
     if (answer->map) extent = answer->map->extent();
     content.details = sizeText(extent);
@@ -179,15 +178,16 @@ PaneContent featureContent(const PaneState& pane, const KindContext& context) {
         // Two standard deviations on either side: the percentiles are not known yet.
         for (const float deviation : answer->deviations)
             content.ranges.push_back({-2 * deviation, 2 * deviation});
-        content.details += answer->preview ? tr(", first colours") : tr(", refining");
+        content.details +=
+            answer->preview ? windowText(", first colours") : windowText(", refining");
     } else if (preview != nullptr) {
         // Something to look at at once; the map's own tiles replace it.
         if (!content.map) content.map = preview->map;
-        content.details +=
-            preview->asked.method.empty() ? tr(", low-res preview") : tr(", bilinear preview");
+        content.details += preview->asked.method.empty() ? windowText(", low-res preview")
+                                                         : windowText(", bilinear preview");
     }
     if (answer->state == Answer::State::Cancelled)
-        content.details = sizeText(extent) + tr(", cancelled, bilinear where unfinished");
+        content.details = sizeText(extent) + windowText(", cancelled, bilinear where unfinished");
     return content;
 }
 
@@ -202,25 +202,26 @@ PaneContent attentionMap(const PaneState& pane, const Answer* answer, PaneConten
     const AttentionReady& ready = *answer->attention;
     const std::size_t index = ready.indexOf(pane.block, pane.head);
     content.map = answer->attentionMaps[index];
-    content.unit = tr("share of attention");
+    content.unit = windowText("share of attention");
     const int block = std::min(pane.block, ready.blocks - 1);
     const int head = std::min(pane.head, ready.heads - 1);
     const AttentionSummary& summary = ready.summaries[index];
     if (ready.blocks * ready.heads > 1) {
         content.details += ", ";
-        content.details += block < 0
-                               ? tr("%1 mean").arg(blockWord)
-                               : tr("%1 %2/%3").arg(blockWord).arg(block + 1).arg(ready.blocks);
-        content.details += ", ";
         content.details +=
-            head < 0 ? tr("head mean") : tr("head %1/%2").arg(head + 1).arg(ready.heads);
+            block < 0 ? windowText("%1 mean").arg(blockWord)
+                      : windowText("%1 %2/%3").arg(blockWord).arg(block + 1).arg(ready.blocks);
+        content.details += ", ";
+        content.details += head < 0 ? windowText("head mean")
+                                    : windowText("head %1/%2").arg(head + 1).arg(ready.heads);
     } else {
-        content.details += tr(", interpolation weights");
+        content.details += windowText(", interpolation weights");
     }
-    content.details +=
-        tr(", %1 bit, peak %2").arg(summary.entropyBits, 0, 'f', 2).arg(summary.peak, 0, 'g', 2);
+    content.details += windowText(", %1 bit, peak %2")
+                           .arg(summary.entropyBits, 0, 'f', 2)
+                           .arg(summary.peak, 0, 'g', 2);
     if (summary.elsewhere > 0)
-        content.details += tr(", %1 % elsewhere").arg(summary.elsewhere * 100, 0, 'f', 0);
+        content.details += windowText(", %1 % elsewhere").arg(summary.elsewhere * 100, 0, 'f', 0);
     return content;
 }
 
@@ -234,20 +235,21 @@ std::vector<MapRequest> attentionNeeds(const PaneState& pane, const KindContext&
 
 PaneContent attentionContent(const PaneState& pane, const KindContext& context) {
     PaneContent content;
-    content.title = tr("Attention");
+    content.title = windowText("Attention");
     content.details = context.labelOf(pane.method);
-    content.message = tr("Click a pixel:\nwhich patches does its feature come from?");
+    content.message = windowText("Click a pixel:\nwhich patches does its feature come from?");
     return attentionMap(pane, onlyAnswer(attentionNeeds(pane, context), context), content,
-                        tr("block"));
+                        windowText("block"));
 }
 
 std::vector<PaneChoice> selfAttentionChoices(const KindContext&, int) {
     PaneState classToken = paneShowing("self-attention");
     classToken.ofClassToken = true;
-    return {
-        {tr("Of the CLS token"), tr("What the whole picture's token looks at."), true, classToken},
-        {tr("Of the picked patch"), tr("What the patch under the pick looks at."), true,
-         paneShowing("self-attention")}};
+    return {{windowText("Of the CLS token"), windowText("What the whole picture's token looks at."),
+             true, classToken},
+            {windowText("Of the picked patch"),
+             windowText("What the patch under the pick looks at."), true,
+             paneShowing("self-attention")}};
 }
 
 std::vector<MapRequest> selfAttentionNeeds(const PaneState& pane, const KindContext& context) {
@@ -257,13 +259,13 @@ std::vector<MapRequest> selfAttentionNeeds(const PaneState& pane, const KindCont
 
 PaneContent selfAttentionContent(const PaneState& pane, const KindContext& context) {
     PaneContent content;
-    content.title = tr("Self-attention");
-    content.details = pane.ofClassToken ? tr("CLS") : tr("patch");
+    content.title = windowText("Self-attention");
+    content.details = pane.ofClassToken ? windowText("CLS") : windowText("patch");
     content.message = pane.ofClassToken
                           ? waitingText(context)
-                          : tr("Click a pixel:\nwhich patches does its patch look at?");
+                          : windowText("Click a pixel:\nwhich patches does its patch look at?");
     return attentionMap(pane, onlyAnswer(selfAttentionNeeds(pane, context), context), content,
-                        tr("layer"));
+                        windowText("layer"));
 }
 
 // --- similarity, norm, difference -------------------------------------------------------------
@@ -290,14 +292,14 @@ PaneContent scalarContent(const Answer* answer, PaneContent content) {
 
 PaneContent similarityContent(const PaneState& pane, const KindContext& context) {
     PaneContent content;
-    content.title = tr("Similarity");
+    content.title = windowText("Similarity");
     content.details = context.labelOf(pane.method);
-    content.unit = tr("cosine similarity");
-    content.message = tr("Click a pixel:\nwhich others have a similar feature?");
+    content.unit = windowText("cosine similarity");
+    content.message = windowText("Click a pixel:\nwhich others have a similar feature?");
     const Answer* answer = onlyAnswer(similarityNeeds(pane, context), context);
     if (answer != nullptr) content.message = waitingText(context);
     content = scalarContent(answer, content);
-    if (content.map) content.details += tr(", to %1").arg(pickText(pane, context));
+    if (content.map) content.details += windowText(", to %1").arg(pickText(pane, context));
     return content;
 }
 
@@ -324,17 +326,17 @@ std::vector<MapRequest> textNeeds(const PaneState& pane, const KindContext&) {
 PaneContent textContent(const PaneState& pane, const KindContext& context) {
     PaneContent content;
     content.title = pane.text.empty()
-                        ? tr("Text")
+                        ? windowText("Text")
                         : QStringLiteral("\u201c%1\u201d").arg(QString::fromStdString(pane.text));
     content.details = context.labelOf(pane.method);
-    content.unit = tr("cosine similarity");
-    content.message = tr("Write what to look for\nin the Inspector (T)");
+    content.unit = windowText("cosine similarity");
+    content.message = windowText("Write what to look for\nin the Inspector (T)");
     if (!pane.text.empty()) content.message = waitingText(context);
     content = scalarContent(onlyAnswer(textNeeds(pane, context), context), content);
     const auto method = std::ranges::find(context.methods, pane.method,
                                           [](const UsableMethod& each) { return each.info.key; });
     if (method != context.methods.end() && !method->info.averagesTokens)
-        content.details += tr(", leaves the space of texts");
+        content.details += windowText(", leaves the space of texts");
     return content;
 }
 
@@ -348,9 +350,9 @@ std::vector<MapRequest> normNeeds(const PaneState& pane, const KindContext&) {
 
 PaneContent normContent(const PaneState& pane, const KindContext& context) {
     PaneContent content;
-    content.title = tr("Norm");
+    content.title = windowText("Norm");
     content.details = context.labelOf(pane.method);
-    content.unit = tr("feature norm");
+    content.unit = windowText("feature norm");
     content.message = waitingText(context);
     return scalarContent(onlyAnswer(normNeeds(pane, context), context), content);
 }
@@ -374,10 +376,11 @@ std::vector<PaneChoice> differenceChoices(const KindContext& context, int change
             pane.subtrahend = panes[b].id;
             if (features) pane.scalar.map = ColorMap::Magma;
             const auto name = [&](std::size_t i) {
-                return tr("%1 %2").arg(i + 1).arg(context.model.content(panes[i].id).title);
+                return windowText("%1 %2").arg(i + 1).arg(context.model.content(panes[i].id).title);
             };
-            choices.push_back({features ? tr("%1 and %2: cosine distance").arg(name(a), name(b))
-                                        : tr("%1 minus %2").arg(name(a), name(b)),
+            choices.push_back({features
+                                   ? windowText("%1 and %2: cosine distance").arg(name(a), name(b))
+                                   : windowText("%1 minus %2").arg(name(a), name(b)),
                                {},
                                true,
                                pane});
@@ -396,23 +399,24 @@ std::vector<MapRequest> differenceNeeds(const PaneState& pane, const KindContext
 
 PaneContent differenceContent(const PaneState& pane, const KindContext& context) {
     PaneContent content;
-    content.title = tr("Difference");
+    content.title = windowText("Difference");
     const PaneState* a = context.model.pane(pane.minuend);
     const PaneState* b = context.model.pane(pane.subtrahend);
     if (a == nullptr || b == nullptr) {
-        content.message = tr("One of the two panes is gone: choose two others in the menu.");
+        content.message =
+            windowText("One of the two panes is gone: choose two others in the menu.");
         return content;
     }
     if (distanceRequest(*a, *b, context)) {
         content = distanceContent(*a, *b, context);
-        content.title = tr("Distance");
+        content.title = windowText("Distance");
         return content;
     }
     content.form = LayerKind::Difference;
     content.details = context.model.content(a->id).title + QStringLiteral(" \u2212 ") +
                       context.model.content(b->id).title;
-    content.unit = tr("difference");
-    content.message = tr("Waiting for both maps");
+    content.unit = windowText("difference");
+    content.message = windowText("Waiting for both maps");
     return content;
 }
 
@@ -422,30 +426,33 @@ PaneContent differenceContent(const PaneState& pane, const KindContext& context)
 
 const std::vector<ContentKind>& contentKinds() {
     static const std::vector<ContentKind> kinds{
-        {"photo", tr("Photo"), tr("The photo itself."), false, false, false, photoChoices, nothing,
-         photoContent},
-        {"features", tr("Features (PCA)"),
-         tr("Principal components of the features as colours; the colours themselves mean nothing, "
-            "equal colours mean similar features."),
+        {"photo", windowText("Photo"), windowText("The photo itself."), false, false, false,
+         photoChoices, nothing, photoContent},
+        {"features", windowText("Features (PCA)"),
+         windowText("Principal components of the features as colours; the colours themselves mean "
+                    "nothing, "
+                    "equal colours mean similar features."),
          true, false, false, featureChoices, featureNeeds, featureContent},
-        {"attention", tr("Attention"),
-         tr("How much each patch token contributes to the picked pixel's feature."), false, true,
-         true, attentionChoices, attentionNeeds, attentionContent},
-        {"self-attention", tr("Self-attention"),
-         tr("What a token of the backbone looks at, layer by layer."), false, true, true,
+        {"attention", windowText("Attention"),
+         windowText("How much each patch token contributes to the picked pixel's feature."), false,
+         true, true, attentionChoices, attentionNeeds, attentionContent},
+        {"self-attention", windowText("Self-attention"),
+         windowText("What a token of the backbone looks at, layer by layer."), false, true, true,
          selfAttentionChoices, selfAttentionNeeds, selfAttentionContent},
-        {"similarity", tr("Similarity"),
-         tr("Cosine similarity of every feature to the picked pixel's."), false, false, true,
-         similarityChoices, similarityNeeds, similarityContent},
-        {"text", tr("Likeness to a text"),
-         tr("Cosine similarity of every feature to a text (CLIP, SigLIP); upsamplers that do not "
-            "average tokens leave the space that texts share, so that their maps may mean little."),
+        {"similarity", windowText("Similarity"),
+         windowText("Cosine similarity of every feature to the picked pixel's."), false, false,
+         true, similarityChoices, similarityNeeds, similarityContent},
+        {"text", windowText("Likeness to a text"),
+         windowText(
+             "Cosine similarity of every feature to a text (CLIP, SigLIP); upsamplers that do not "
+             "average tokens leave the space that texts share, so that their maps may mean "
+             "little."),
          false, false, false, textChoices, textNeeds, textContent},
-        {"norm", tr("Norm"), tr("Length of every feature vector."), false, false, false,
-         normChoices, normNeeds, normContent},
-        {"difference", tr("Difference"),
-         tr("One pane minus another, or the cosine distance of their features."), false, false,
-         false, differenceChoices, differenceNeeds, differenceContent},
+        {"norm", windowText("Norm"), windowText("Length of every feature vector."), false, false,
+         false, normChoices, normNeeds, normContent},
+        {"difference", windowText("Difference"),
+         windowText("One pane minus another, or the cosine distance of their features."), false,
+         false, false, differenceChoices, differenceNeeds, differenceContent},
     };
     return kinds;
 }
@@ -517,7 +524,7 @@ const Answer* KindContext::answerTo(const MapRequest& request) const {
 }
 
 QString KindContext::labelOf(const std::string& method) const {
-    if (method.empty()) return tr("Low-res");
+    if (method.empty()) return windowText("Low-res");
     for (const UsableMethod& known : methods)
         if (known.info.key == method) return QString::fromStdString(known.info.title);
     return QString::fromStdString(method);
@@ -549,12 +556,12 @@ PaneContent distanceContent(const PaneState& a, const PaneState& b, const KindCo
     PaneContent content;
     const auto request = distanceRequest(a, b, context);
     if (!request) {
-        content.message =
-            tr("These two cannot be compared: choose two feature panes or two scalar maps.");
+        content.message = windowText(
+            "These two cannot be compared: choose two feature panes or two scalar maps.");
         return content;
     }
     content.details = context.labelOf(a.method) + ", " + context.labelOf(b.method);
-    content.unit = tr("1 \u2212 cosine");
+    content.unit = windowText("1 \u2212 cosine");
     content.message = waitingText(context);
     return scalarContent(context.answerTo(*request), content);
 }

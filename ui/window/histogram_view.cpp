@@ -11,7 +11,7 @@ namespace loftscope {
 
 namespace {
 
-constexpr double margin = 6;
+constexpr double histogramMargin = 6;
 constexpr double handle = 8;
 
 } // namespace
@@ -48,11 +48,11 @@ void HistogramView::updateAxis() {
 double HistogramView::xOf(float value) const {
     const auto span = static_cast<double>(axis_.high - axis_.low);
     const double t = span > 0 ? static_cast<double>(value - axis_.low) / span : 0.5;
-    return margin + std::clamp(t, 0.0, 1.0) * (width() - 2 * margin);
+    return histogramMargin + std::clamp(t, 0.0, 1.0) * (width() - 2 * histogramMargin);
 }
 
 float HistogramView::valueAt(double x) const {
-    const double t = std::clamp((x - margin) / (width() - 2 * margin), 0.0, 1.0);
+    const double t = std::clamp((x - histogramMargin) / (width() - 2 * histogramMargin), 0.0, 1.0);
     return axis_.low + static_cast<float>(t) * (axis_.high - axis_.low);
 }
 
@@ -66,8 +66,8 @@ void HistogramView::paintEvent(QPaintEvent* /*event*/) {
     };
     painter.fillRect(rect(), palette().color(QPalette::Base));
     const double bottom = height() - handle;
-    const double low = values_.empty() ? margin : xOf(values_.front());
-    const double high = values_.size() < 2 ? width() - margin : xOf(values_.back());
+    const double low = values_.empty() ? histogramMargin : xOf(values_.front());
+    const double high = values_.size() < 2 ? width() - histogramMargin : xOf(values_.back());
     if (histogram_ && !histogram_->bins.empty()) {
         // Square roots: a background of one value would flatten everything else.
         const double highest =
@@ -84,7 +84,7 @@ void HistogramView::paintEvent(QPaintEvent* /*event*/) {
                              faded(inside ? 170 : 60));
         }
     }
-    painter.fillRect(QRectF(margin, bottom, width() - 2 * margin, 1), faded(120));
+    painter.fillRect(QRectF(histogramMargin, bottom, width() - 2 * histogramMargin, 1), faded(120));
     painter.setRenderHint(QPainter::Antialiasing);
     for (const float value : values_) {
         const double x = std::round(xOf(value));

@@ -3,6 +3,7 @@
 
 #include "ui/window/colors_panel.h"
 #include "ui/window/commands.h"
+#include "ui/window/window_text.h"
 #include "ui/window/workspace.h"
 
 #include <QAction>
@@ -15,10 +16,6 @@ namespace loftscope {
 namespace {
 
 using Keys = QKeySequence;
-
-QString tr(const char* text) {
-    return QCoreApplication::translate("PaneCommands", text);
-}
 
 constexpr float overlayOpacity = 0.6F;
 
@@ -42,63 +39,64 @@ struct Scope {
 };
 
 void addPickCommands(const Scope& scope) {
-    const QString group = tr("Edit");
+    const QString group = windowText("Edit");
     Commands& c = scope.commands;
     c.add({"pick.next",
            group,
-           tr("Ne&xt pick"),
-           tr("Makes the next pick the active one"),
+           windowText("Ne&xt pick"),
+           windowText("Makes the next pick the active one"),
            {Keys(Qt::Key_N)}},
           [scope] { scope.model.stepPick(1); });
     c.add({"pick.previous",
            group,
-           tr("P&revious pick"),
-           tr("Makes the previous pick the active one"),
+           windowText("P&revious pick"),
+           windowText("Makes the previous pick the active one"),
            {Keys(Qt::SHIFT | Qt::Key_N)}},
           [scope] { scope.model.stepPick(-1); });
     c.add({"pick.remove",
            group,
-           tr("&Delete the pick"),
-           tr("Takes the active pick away"),
+           windowText("&Delete the pick"),
+           windowText("Takes the active pick away"),
            {Keys(Qt::Key_Backspace)}},
           [scope] { scope.model.removePick(scope.model.state().activePick); });
 }
 
 void addPaneStyleCommands(const Scope& scope) {
-    const QString group = tr("Pane");
+    const QString group = windowText("Pane");
     Commands& c = scope.commands;
     c.add({"pane.duplicate",
            group,
-           tr("&Duplicate"),
-           tr("Another pane that shows the same, to change from there"),
+           windowText("&Duplicate"),
+           windowText("Another pane that shows the same, to change from there"),
            {Keys(Qt::CTRL | Qt::Key_D)}},
           [scope] { scope.model.duplicatePane(scope.selected().id); });
     c.add({"pane.overlay",
            group,
-           tr("&Overlay on the photo"),
-           tr("The map over the photo, half transparent, or alone"),
+           windowText("&Overlay on the photo"),
+           windowText("The map over the photo, half transparent, or alone"),
            {Keys(Qt::Key_O)},
            true},
           [scope] {
-              scope.edit(tr("Overlay"), [](PaneState& pane) {
+              scope.edit(windowText("Overlay"), [](PaneState& pane) {
                   pane.opacity = pane.opacity < 1 ? 1 : overlayOpacity;
               });
           });
-    c.add(
-        {"pane.smooth",
-         group,
-         tr("S&mooth"),
-         tr("Interpolates between the map's pixels when they are magnified"),
-         {Keys(Qt::Key_S)},
-         true},
-        [scope] { scope.edit(tr("Smooth"), [](PaneState& pane) { pane.smooth = !pane.smooth; }); });
+    c.add({"pane.smooth",
+           group,
+           windowText("S&mooth"),
+           windowText("Interpolates between the map's pixels when they are magnified"),
+           {Keys(Qt::Key_S)},
+           true},
+          [scope] {
+              scope.edit(windowText("Smooth"), [](PaneState& pane) { pane.smooth = !pane.smooth; });
+          });
     c.add({"pane.next-color-map",
            group,
-           tr("Next colour &map"),
-           tr("Another colour map for the scalar map"),
+           windowText("Next colour &map"),
+           windowText("Another colour map for the scalar map"),
            {Keys(Qt::Key_Y)}},
           [scope] {
-              scope.edit(tr("Choose colour map"), [](PaneState& pane) {
+              scope.edit(windowText("Choose colour map"), [](PaneState& pane) {
                   const auto maps = allColorMaps();
                   const auto now = std::ranges::find(maps, pane.scalar.map) - maps.begin();
                   pane.scalar.map = maps[static_cast<std::size_t>(now + 1) % maps.size()];
@@ -114,50 +112,53 @@ int stepped(int value, int step, int count) {
 }
 
 void addAttentionCommands(const Scope& scope) {
-    const QString group = tr("Analyse");
+    const QString group = windowText("Analyse");
     const auto add = [&](const char* id, const QString& text, const QString& help,
                          const QKeySequence& keys, int blockStep, int headStep) {
         scope.commands.add({id, group, text, help, {keys}}, [scope, blockStep, headStep] {
             const AttentionReady* ready = scope.workspace.attentionFor(scope.selected());
             if (ready == nullptr) return;
-            scope.edit(tr("Choose attention map"), [&](PaneState& pane) {
+            scope.edit(windowText("Choose attention map"), [&](PaneState& pane) {
                 pane.block = stepped(pane.block, blockStep, ready->blocks);
                 pane.head = stepped(pane.head, headStep, ready->heads);
             });
         });
     };
-    const QString heads = tr("Another head of the attention in the selected pane; their mean is "
-                             "one of them");
-    const QString blocks = tr("Another block or layer of the attention in the selected pane; their "
-                              "mean is one of them");
-    add("attention.next-head", tr("Next &head"), heads, Keys(Qt::Key_K), 0, 1);
-    add("attention.previous-head", tr("Previous h&ead"), heads, Keys(Qt::Key_J), 0, -1);
-    add("attention.next-block", tr("Next &block"), blocks, Keys(Qt::SHIFT | Qt::Key_K), 1, 0);
-    add("attention.previous-block", tr("Previous b&lock"), blocks, Keys(Qt::SHIFT | Qt::Key_J), -1,
+    const QString heads =
+        windowText("Another head of the attention in the selected pane; their mean is "
+                   "one of them");
+    const QString blocks =
+        windowText("Another block or layer of the attention in the selected pane; their "
+                   "mean is one of them");
+    add("attention.next-head", windowText("Next &head"), heads, Keys(Qt::Key_K), 0, 1);
+    add("attention.previous-head", windowText("Previous h&ead"), heads, Keys(Qt::Key_J), 0, -1);
+    add("attention.next-block", windowText("Next &block"), blocks, Keys(Qt::SHIFT | Qt::Key_K), 1,
         0);
+    add("attention.previous-block", windowText("Previous b&lock"), blocks,
+        Keys(Qt::SHIFT | Qt::Key_J), -1, 0);
 }
 
 void addBasisCommands(const Scope& scope) {
-    const QString group = tr("Analyse");
+    const QString group = windowText("Analyse");
     Commands& c = scope.commands;
     c.add({"basis.own",
            group,
-           tr("&Own bases"),
-           tr("Each method's features in their own principal components"),
+           windowText("&Own bases"),
+           windowText("Each method's features in their own principal components"),
            {},
            true},
           [scope] { scope.workspace.setBasis("own"); });
     c.add({"basis.shared",
            group,
-           tr("&Shared basis"),
-           tr("One set of principal components, fitted on all shown fields"),
+           windowText("&Shared basis"),
+           windowText("One set of principal components, fitted on all shown fields"),
            {},
            true},
           [scope] { scope.workspace.setBasis("shared"); });
     c.add({"basis.lock",
            group,
-           tr("&Lock the basis"),
-           tr("Keeps the principal components of now, also for photos to come"),
+           windowText("&Lock the basis"),
+           windowText("Keeps the principal components of now, also for photos to come"),
            {Keys(Qt::Key_B)},
            true},
           [scope] {
@@ -170,24 +171,26 @@ void addBasisCommands(const Scope& scope) {
                   scope.workspace.lockBases();
               }
           });
-    c.add({"basis.file", group, tr("Basis from a &file..."),
-           tr("Principal components that were saved before")},
+    c.add({"basis.file", group, windowText("Basis from a &file..."),
+           windowText("Principal components that were saved before")},
           [scope] { scope.panel.chooseBasisFile(); });
-    c.add({"basis.save", group, tr("S&ave the basis..."),
-           tr("Writes the selected pane's principal components to a file")},
+    c.add({"basis.save", group, windowText("S&ave the basis..."),
+           windowText("Writes the selected pane's principal components to a file")},
           [scope] { scope.panel.chooseSaveFile(); });
 }
 
 void addColorCommands(const Scope& scope) {
-    const QString group = tr("Analyse");
+    const QString group = windowText("Analyse");
     Commands& c = scope.commands;
     for (int i = 0; i < 3; ++i) {
-        const QString name = QStringList{tr("red"), tr("green"), tr("blue")}[i];
+        const QString name =
+            QStringList{windowText("red"), windowText("green"), windowText("blue")}[i];
         c.add({QString("colors.flip-%1").arg(i + 1),
                group,
-               tr("Turn the sign of %1").arg(name),
-               tr("The sign of a principal component is arbitrary: this turns the one that is "
-                  "shown as %1")
+               windowText("Turn the sign of %1").arg(name),
+               windowText(
+                   "The sign of a principal component is arbitrary: this turns the one that is "
+                   "shown as %1")
                    .arg(name),
                {Keys(Qt::CTRL | Qt::Key(Qt::Key_1 + i))}},
               [scope, i] {
@@ -195,20 +198,20 @@ void addColorCommands(const Scope& scope) {
                   const int component = pane.singleComponent
                                             ? pane.scalar.channel
                                             : pane.scores.components[static_cast<std::size_t>(i)];
-                  scope.editColors(tr("Turn sign"),
+                  scope.editColors(windowText("Turn sign"),
                                    [&](PaneState& each) { each.flips ^= 1U << component; });
               });
     }
     c.add({"colors.alone",
            group,
-           tr("One &component alone"),
-           tr("The first of the three components as a scalar map, or three as colours"),
+           windowText("One &component alone"),
+           windowText("The first of the three components as a scalar map, or three as colours"),
            {Keys(Qt::Key_C)},
            true},
           [scope] {
               if (!scope.isFeatures()) return;
               const bool alone = scope.selected().singleComponent;
-              scope.editColors(tr("Choose component"), [&](PaneState& pane) {
+              scope.editColors(windowText("Choose component"), [&](PaneState& pane) {
                   if (alone) {
                       pane.singleComponent = false;
                   } else {
@@ -218,45 +221,46 @@ void addColorCommands(const Scope& scope) {
           });
     c.add({"colors.whiten",
            group,
-           tr("&Whiten"),
-           tr("Divides each component by its standard deviation"),
+           windowText("&Whiten"),
+           windowText("Divides each component by its standard deviation"),
            {},
            true},
           [scope] {
               const bool on = !scope.selected().whiten;
-              scope.editColors(tr("Whiten"), [&](PaneState& pane) {
+              scope.editColors(windowText("Whiten"), [&](PaneState& pane) {
                   pane.whiten = on;
                   pane.autoRange = true;
               });
           });
     c.add({"colors.sigmoid",
            group,
-           tr("S&igmoid"),
-           tr("Sigmoid of the whitened scores instead of a linear range"),
+           windowText("S&igmoid"),
+           windowText("Sigmoid of the whitened scores instead of a linear range"),
            {},
            true},
           [scope] {
               const bool on = scope.selected().scores.scaling != ScoreScaling::Sigmoid;
-              scope.editColors(tr("Choose scaling"), [&](PaneState& pane) {
+              scope.editColors(windowText("Choose scaling"), [&](PaneState& pane) {
                   pane.scores.scaling = on ? ScoreScaling::Sigmoid : ScoreScaling::Linear;
                   pane.whiten = on || pane.whiten;
               });
           });
     c.add({"colors.mask",
            group,
-           tr("Fore&ground mask"),
-           tr("Blackens what lies below a threshold of the first component"),
+           windowText("Fore&ground mask"),
+           windowText("Blackens what lies below a threshold of the first component"),
            {Keys(Qt::Key_X)},
            true},
           [scope] {
               const bool on = !scope.selected().scores.mask.enabled;
-              scope.editColors(tr("Foreground mask"),
+              scope.editColors(windowText("Foreground mask"),
                                [&](PaneState& pane) { pane.scores.mask.enabled = on; });
           });
     c.add({"colors.together",
            group,
-           tr("Colours of all &feature panes"),
-           tr("Choices about colours are for all feature panes, or for the selected one alone"),
+           windowText("Colours of all &feature panes"),
+           windowText(
+               "Choices about colours are for all feature panes, or for the selected one alone"),
            {},
            true},
           [scope] { scope.model.setColorsTogether(!scope.model.state().colorsTogether); });
@@ -290,9 +294,9 @@ void addPaneCommands(Commands& commands, PaneModel& model, Workspace& workspace,
     addColorCommands(scope);
     addAttentionCommands(scope);
     commands.add({"compute.retry",
-                  tr("Compute"),
-                  tr("&Retry"),
-                  tr("Computes again what failed or was cancelled"),
+                  windowText("Compute"),
+                  windowText("&Retry"),
+                  windowText("Computes again what failed or was cancelled"),
                   {Keys(Qt::CTRL | Qt::Key_R)}},
                  [scope] { scope.workspace.retry(); });
     for (const auto changed : {&PaneModel::paneChanged, &PaneModel::selectionChanged})

@@ -9,7 +9,7 @@ namespace loftscope {
 namespace {
 
 constexpr int iconSide = 14;
-constexpr int margin = 3;
+constexpr int headerMargin = 3;
 
 QFont fontOf(const QHeaderView& header, int index) {
     const QVariant own = header.model()->headerData(index, header.orientation(), Qt::FontRole);
@@ -28,12 +28,12 @@ PlainHeader::PlainHeader(Qt::Orientation orientation, QWidget* parent)
 }
 
 void PlainHeader::paintSection(QPainter* painter, const QRect& rect, int index) const {
-    QRect room = rect.adjusted(margin, 0, -margin, 0);
+    QRect room = rect.adjusted(headerMargin, 0, -headerMargin, 0);
     const QVariant icon = model()->headerData(index, orientation(), Qt::DecorationRole);
     if (const auto picture = qvariant_cast<QPixmap>(icon); !picture.isNull()) {
         painter->drawPixmap(
             QRect(room.left(), room.center().y() - iconSide / 2 + 1, iconSide, iconSide), picture);
-        room.setLeft(room.left() + iconSide + margin);
+        room.setLeft(room.left() + iconSide + headerMargin);
     }
     painter->save();
     painter->setFont(fontOf(*this, index));
@@ -47,7 +47,8 @@ QSize PlainHeader::sectionSizeFromContents(int index) const {
     const QFontMetrics metrics(fontOf(*this, index));
     const QString text = model()->headerData(index, orientation()).toString();
     const bool hasIcon = model()->headerData(index, orientation(), Qt::DecorationRole).isValid();
-    return {metrics.horizontalAdvance(text) + 2 * margin + 2 + (hasIcon ? iconSide + margin : 0),
+    return {metrics.horizontalAdvance(text) + 2 * headerMargin + 2 +
+                (hasIcon ? iconSide + headerMargin : 0),
             metrics.height() + 2};
 }
 

@@ -12,7 +12,7 @@ namespace loftscope {
 
 namespace {
 
-constexpr int labelHeight = 14;
+constexpr int varianceLabelHeight = 14;
 
 } // namespace
 
@@ -55,7 +55,7 @@ void VarianceBars::paintEvent(QPaintEvent* /*event*/) {
         return;
     }
     const double highest = std::max(1e-9, *std::ranges::max_element(shares_));
-    const int room = height() - 2 * labelHeight;
+    const int room = height() - 2 * varianceLabelHeight;
     for (int i = 0; i < static_cast<int>(shares_.size()); ++i) {
         const QRect cell = barOf(i);
         const double share = shares_[static_cast<std::size_t>(i)];
@@ -70,16 +70,17 @@ void VarianceBars::paintEvent(QPaintEvent* /*event*/) {
                           : QColor(i == shown_[0] ? 220 : 70, i == shown_[1] ? 190 : 70,
                                    i == shown_[2] ? 235 : 70);
         }
-        const QRect bar(cell.left(), labelHeight + room - h, cell.width(), h);
+        const QRect bar(cell.left(), varianceLabelHeight + room - h, cell.width(), h);
         painter.fillRect(bar, color);
         painter.setPen(ink);
-        painter.drawText(QRect(cell.left(), bar.top() - labelHeight, cell.width(), labelHeight),
-                         Qt::AlignCenter,
-                         QString::number(share * 100, 'f', share < 0.0995 ? 1 : 0));
+        painter.drawText(
+            QRect(cell.left(), bar.top() - varianceLabelHeight, cell.width(), varianceLabelHeight),
+            Qt::AlignCenter, QString::number(share * 100, 'f', share < 0.0995 ? 1 : 0));
         const bool flipped = i < 32 && (flips_ >> i & 1U) != 0;
-        painter.drawText(QRect(cell.left(), height() - labelHeight, cell.width(), labelHeight),
-                         Qt::AlignCenter,
-                         (flipped ? QString(QChar(0x2212)) : QString()) + QString::number(i + 1));
+        painter.drawText(
+            QRect(cell.left(), height() - varianceLabelHeight, cell.width(), varianceLabelHeight),
+            Qt::AlignCenter,
+            (flipped ? QString(QChar(0x2212)) : QString()) + QString::number(i + 1));
     }
 }
 

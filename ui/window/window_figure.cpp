@@ -3,6 +3,7 @@
 
 #include "ui/render/layer_picture.h"
 #include "ui/window/content_kinds.h"
+#include "ui/window/window_text.h"
 
 #include <QCoreApplication>
 
@@ -12,10 +13,6 @@
 namespace loftscope {
 
 namespace {
-
-QString tr(const char* text) {
-    return QCoreApplication::translate("WindowFigure", text);
-}
 
 /// `b` with A's side of the wipe in its place, on the finer of their grids.
 Image wiped(const Image& a, const Image& b, const Wipe& wipe) {
@@ -68,7 +65,8 @@ public:
             const Layer difference = model_.comparisonLayer();
             if (difference.kind != LayerKind::Empty) {
                 draft.layer = difference;
-                draft.rest.title = tr("%1 \u2212 %2").arg(content.title, reference).toStdString();
+                draft.rest.title =
+                    windowText("%1 \u2212 %2").arg(content.title, reference).toStdString();
             }
         }
         const Box seen = visible_(state.id);
@@ -79,7 +77,7 @@ public:
         if (compare == CompareMode::Wipe) {
             draft.reference = model_.layerOf(all.reference);
             draft.wipe = all.wipe;
-            draft.rest.title = tr("%1 | %2").arg(reference, content.title).toStdString();
+            draft.rest.title = windowText("%1 | %2").arg(reference, content.title).toStdString();
         }
         if (choices_.details) draft.rest.subtitle = content.details.toStdString();
         if (choices_.colorBars) draft.rest.bar = colorBarOf(draft.layer, content.unit);
@@ -147,31 +145,32 @@ std::vector<std::string> notesOf(const PaneModel& model, const FigureOrigin& ori
         const auto found = origin.models.find(method);
         if (found == origin.models.end()) continue;
         const ModelDescription& each = found->second;
-        models.append(tr("%1: %2, SHA-256 %3...")
+        models.append(windowText("%1: %2, SHA-256 %3...")
                           .arg(QString::fromStdString(each.name),
                                QString::fromStdString(each.path.filename().string()),
                                QString::fromStdString(each.sha256.substr(0, 12))));
     }
     if (!models.isEmpty()) notes.push_back(models.join("; ").toStdString() + ".");
     const Extent photo = model.photoExtent();
-    notes.push_back(tr("%1, %2 \u00d7 %3 pixels.")
+    notes.push_back(windowText("%1, %2 \u00d7 %3 pixels.")
                         .arg(origin.photo)
                         .arg(photo.width)
                         .arg(photo.height)
                         .toStdString());
     if (composer.showsPca())
-        notes.push_back(tr("PCA colours are arbitrary: where maps have bases of their own, compare "
-                           "shapes, not colours, between them.")
-                            .toStdString());
+        notes.push_back(
+            windowText("PCA colours are arbitrary: where maps have bases of their own, compare "
+                       "shapes, not colours, between them.")
+                .toStdString());
     if (choices.picks) {
         QStringList picks;
         for (const Pick& pick : model.state().picks) {
             const Pixel pixel = pixelContaining(pick.at, photo);
-            picks.append(tr("%1: (%2, %3)").arg(pick.number).arg(pixel.x).arg(pixel.y));
+            picks.append(windowText("%1: (%2, %3)").arg(pick.number).arg(pixel.x).arg(pixel.y));
         }
         if (!picks.isEmpty())
             notes.push_back(
-                tr("Picked pixels of the photo: %1.").arg(picks.join(", ")).toStdString());
+                windowText("Picked pixels of the photo: %1.").arg(picks.join(", ")).toStdString());
     }
     return notes;
 }

@@ -1,19 +1,23 @@
 #!/usr/bin/env bash
-# build_and_train.sh CMAKE SOURCE BUILD LIBTORCH LOFTSCOPE: builds loftscope-train alone, trains two steps with it and lets
-# LOFTSCOPE take the third.
+# configure_and_train.sh CMAKE SOURCE LIBTORCH TRAINER LOFTSCOPE: the preset for machines with LibTorch alone can be
+# configured and makes the same trainer; TRAINER takes two steps and LOFTSCOPE the third.
 set -euo pipefail
-cmake=$1 source=$2 build=$3 libtorch=$4 loftscope=$5
+cmake=$1 source=$2 libtorch=$3 trainer=$4 loftscope=$5
 
-"$cmake" -S "$source" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DLOFTSCOPE_COMPUTE_ONLY=ON "-DLIBTORCH_ROOT=$libtorch"
-"$cmake" --build "$build" --target loftscope-train
-trainer=$build/bin/loftscope-train
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$cmake" -S "$source" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DLOFTSCOPE_COMPUTE_ONLY=ON "-DLIBTORCH_ROOT=$libtorch"
+steps=$("$cmake" --build "$work/build" --target loftscope-train -- -n)
+if [[ $steps != *bin/loftscope-train* || $steps == *loftscope_core.dir* ]]; then
+    printf '%s\n' "$steps" >&2
+    echo "the preset compute does not make loftscope-train alone" >&2
+    exit 1
+fi
 if ldd "$trainer" | grep -E 'libQt6|libopencv|libzip|libcurl|libicu'; then
     echo "loftscope-train needs more than LibTorch" >&2
     exit 1
 fi
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 mkdir "$work/photos"
 cp "$source"/docs/screenshots/*.png "$work/photos"
 "$loftscope" train --quiet pack --data "$work/photos" --out "$work/photos.safetensors" --short-side 64

@@ -1,0 +1,56 @@
+# Compiles several source files as one unit: most of what a file costs is reading LibTorch's and Qt's headers.
+#
+# A unit holds neighbours in a target's list of files, up to LOFTSCOPE_UNITY_BYTES of source text: more would make the
+# change of one file slow. Files with compiler options of their own stay alone. The preset no-unity compiles every file
+# alone, so that each goes on including what it needs.
+option(LOFTSCOPE_UNITY "Compile several source files as one unit" ON)
+set(LOFTSCOPE_UNITY_BYTES 70000 CACHE STRING "Source text that one unit holds at most")
+
+# Every target of this folder and those below.
+function(loftscope_targets_below folder result)
+    get_property(found DIRECTORY "${folder}" PROPERTY BUILDSYSTEM_TARGETS)
+    get_property(folders DIRECTORY "${folder}" PROPERTY SUBDIRECTORIES)
+    foreach(each ${folders})
+        loftscope_targets_below("${each}" below)
+        list(APPEND found ${below})
+    endforeach()
+    set(${result} ${found} PARENT_SCOPE)
+endfunction()
+
+function(loftscope_unite target)
+    get_target_property(type ${target} TYPE)
+    if(NOT type MATCHES "^(STATIC_LIBRARY|EXECUTABLE)$")
+        return()
+    endif()
+    get_target_property(sources ${target} SOURCES)
+    get_target_property(folder ${target} SOURCE_DIR)
+    set(number 0)
+    set(bytes 0)
+    foreach(source ${sources})
+        cmake_path(ABSOLUTE_PATH source BASE_DIRECTORY "${folder}")
+        get_source_file_property(options "${source}" TARGET_DIRECTORY ${target} COMPILE_OPTIONS)
+        get_source_file_property(definitions "${source}" TARGET_DIRECTORY ${target} COMPILE_DEFINITIONS)
+        if(NOT source MATCHES "[.]cpp$" OR options OR definitions OR NOT EXISTS "${source}")
+            continue()
+        endif()
+        file(SIZE "${source}" size)
+        math(EXPR bytes "${bytes} + ${size}")
+        if(bytes GREATER LOFTSCOPE_UNITY_BYTES AND bytes GREATER size)
+            math(EXPR number "${number} + 1")
+            set(bytes ${size})
+        endif()
+        set_source_files_properties("${source}" TARGET_DIRECTORY ${target} PROPERTIES UNITY_GROUP ${number})
+    endforeach()
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+endfunction()
+
+# To be called at the end of the project, when every target has its sources.
+function(loftscope_unite_all)
+    if(NOT LOFTSCOPE_UNITY)
+        return()
+    endif()
+    loftscope_targets_below("${PROJECT_SOURCE_DIR}" targets)
+    foreach(target ${targets})
+        loftscope_unite(${target})
+    endforeach()
+endfunction()
