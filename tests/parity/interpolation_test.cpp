@@ -4,6 +4,7 @@
 #include "core/upsample/interpolation.h"
 #include "tests/support/golden.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/rand.h>
